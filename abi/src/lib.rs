@@ -1,2 +1,32 @@
-//! Placeholder.
-#![no_std]
+// SPDX-License-Identifier: GPL-2.0
+
+//! Everything both sides of the kernel boundary must agree on.
+//!
+//! The kernel module compiles these very files (see `mp3_module/abi.rs`), so a layout, a number or a rule that stands
+//! here stands nowhere else. The code is `no_std`, free of `unsafe` and of I/O: what can be decided without a kernel is
+//! decided here, where `cargo test` reaches it.
+//!
+//! | file | what is agreed on |
+//! |---|---|
+//! | [`command`] | the lines that `/proc/mp3/status` takes |
+//! | [`device`] | paths, mmap offsets, ioctl numbers |
+//! | [`classic`] | the buffer that programs written for the original MP3 map |
+//! | [`words`] | memory shared across the boundary, as 64-bit words and orderings |
+//! | [`header`] | the first page of a ring |
+//! | [`record`] | one sample of one process |
+//! | [`ring`] | how a writer that never waits and readers that never write share a ring |
+//! | [`clock`] | when a tick is due |
+//! | [`cputime`] | an exact total split into user and system time |
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod classic;
+pub mod clock;
+pub mod command;
+pub mod cputime;
+pub mod device;
+pub mod header;
+pub mod record;
+pub mod ring;
+pub mod words;
