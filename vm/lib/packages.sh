@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# The machine's own packages: what is missing is installed as root, or named with the one command that installs it.
+
+# packages_of PURPOSE: prints "COMMAND-OR-PATH PACKAGE" of everything PURPOSE needs.
+packages_of() {
+    case $1 in
+    prepare)
+        cat <<'END'
+mmdebstrap mmdebstrap
+unshare util-linux
+xz xz-utils
+/sbin/modprobe kmod
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+END
+        # mmdebstrap without root maps a range of user ids.
+        [[ $EUID -eq 0 ]] || echo "newuidmap uidmap"
+        ;;
+    run)
+        cat <<'END'
+qemu-system-x86_64 qemu-system-x86
+setpriv util-linux
+END
+        ;;
+    lint)
+        echo "shellcheck shellcheck"
+        ;;
+    esac
+}
+
+# packages_missing PURPOSE...: prints the packages that are not there, one a line.
+packages_missing() {
+    local purpose probe package
+    for purpose; do
+        packages_of "$purpose"
+    done | while read -r probe package; do
+        if [[ $probe == /* ]]; then
+            [[ -e $probe ]] || printf '%s\n' "$package"
+        else
+            command -v "$probe" >/dev/null || printf '%s\n' "$package"
+        fi
+    done | sort -u
+}
+
+# packages_need PURPOSE...: installs what is missing, or ends with the command that does.
+packages_need() {
+    local missing
+    mapfile -t missing < <(packages_missing "$@")
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    command -v apt-get >/dev/null || die "missing: ${missing[*]}" "install them; this machine has no apt-get"
+    [[ $EUID -eq 0 ]] || die "missing Debian packages; install them with:" \
+        "sudo apt-get install --no-install-recommends ${missing[*]}"
+    stage "installing ${missing[*]}" packages_install "${missing[@]}"
+}
+
+packages_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update >&2 &&
+        apt-get -qq install --yes --no-install-recommends "$@" </dev/null >&2
+}

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# QEMU: its arguments, its processors' threads, its end.
+
+# qemu_arguments: fills the array QEMU from the settings of vm/run. Files are in the directory $tmp.
+qemu_arguments() {
+    local port accelerator=(-accel "$accel")
+    case $accel in
+    tcg) accelerator+=(-cpu max) ;;
+    *) accelerator+=(-cpu host) ;;
+    esac
+    # Virtual time counts instructions: one a nanosecond, whatever the host does.
+    [[ $icount == no ]] || accelerator+=(-icount "shift=0,sleep=off")
+    QEMU=(
+        qemu-system-x86_64 "${accelerator[@]}" -machine q35 -smp "$cpus" -m "$mem"
+        -name mp3,debug-threads=on -pidfile "$tmp/qemu.pid"
+        -no-user-config -nodefaults -display none -nic none -no-reboot
+        -kernel "$kernel/guest/vmlinuz" -initrd "$tmp/initramfs"
+        -append "console=ttyS0 panic=-1 oops=panic ${append[*]}"
+        -chardev "file,id=log,path=$tmp/log" -serial chardev:log
+        -device virtio-serial-pci
+    )
+    if [[ $interactive == yes ]]; then
+        QEMU+=(-chardev "stdio,id=terminal,signal=off" -device "virtconsole,chardev=terminal")
+    fi
+    # Regular files, which never make QEMU wait, so that no byte stands in a queue when the guest switches itself off.
+    for port in stdout stderr status out; do
+        : >"$tmp/$port"
+        QEMU+=(-chardev "file,id=$port,path=$tmp/$port" -device "virtserialport,chardev=$port,name=mp3.$port")
+    done
+    if [[ -n $swap ]]; then
+        truncate --size "$swap" "$tmp/swap"
+        QEMU+=(-drive "if=none,id=swap,file=$tmp/swap,format=raw,cache=unsafe,discard=unmap" -device "virtio-blk-pci,drive=swap")
+    fi
+}
+
+# qemu_start: runs it in the background as $qemu, with the time limit; it ends with this script, however that ends.
+qemu_start() {
+    setpriv --pdeathsig TERM timeout --foreground --kill-after=5 "$limit" \
+        setpriv --pdeathsig KILL "${QEMU[@]}" <&0 2>"$tmp/qemu.err" &
+    qemu=$!
+}
+
+# qemu_pin CPU...: puts the thread of virtual CPU n on the n-th of these host CPUs, beginning anew when they are used up.
+qemu_pin() {
+    local host=("$@") pid thread name n=0
+    until [[ -s $tmp/qemu.pid ]]; do
+        kill -0 "$qemu" 2>/dev/null || return 0
+        sleep 0.01
+    done
+    pid=$(<"$tmp/qemu.pid")
+    # QEMU writes the file when the threads are there. They are called "CPU 0/KVM", "CPU 1/TCG", or "ALL CPUs/TCG".
+    for thread in "/proc/$pid/task"/*; do
+        name=$(<"$thread/comm")
+        if [[ $name == *CPU* ]]; then
+            [[ $name =~ ^CPU\ ([0-9]+) ]] && n=${BASH_REMATCH[1]}
+            taskset -cp "${host[n % ${#host[@]}]}" "${thread##*/}" >/dev/null ||
+                die --status 125 "--pin: CPU ${host[n % ${#host[@]}]} cannot be had on this machine"
+        fi
+    done
+}
