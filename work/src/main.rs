@@ -1,2 +1,136 @@
-//! Placeholder: being written.
-fn main() {}
+// SPDX-License-Identifier: GPL-2.0
+
+//! `work`: the workload alone, not registered with anything.
+
+use anyhow::Context;
+use clap::Parser;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+use work::args::WorkloadArgs;
+use work::{distinct_pages, expected_pages, fresh_pages, resident, Buffer, Uninterrupted, Usage, Workload};
+
+/// Stores bytes all over some memory, in iterations with a pause after each, without telling the mp3 module.
+///
+/// Every page is 4 KiB and costs one minor page fault, when it is first stored to. The same seed makes the same accesses,
+/// so that the number of faults is known beforehand (--expect).
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    after_help = "Example:\n  work 200 R 10000 --seed 7     200 MB, 20 x 10000 stores at random places: about 50 000 faults\n\nTo have it profiled while it runs: userapp 200 R 10000, or userapp run -- work 200 R 10000\n\nExit status: 0 done, 1 failed, 2 wrong usage"
+)]
+struct Cli {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+
+    /// Touch nothing; print how many pages the accesses would touch
+    #[arg(long)]
+    expect: bool,
+
+    /// Print one JSON object; times in s and ns
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the accesses touch.
+#[derive(Serialize)]
+struct Expectation {
+    /// Pages of 4 KiB in the memory.
+    pages: u64,
+    /// Different pages that these accesses touch, exactly.
+    distinct_pages: u64,
+    /// Those of the first iteration.
+    distinct_pages_first: u64,
+    /// What that is on average over all seeds.
+    expected_pages: f64,
+    /// Likewise.
+    expected_pages_first: f64,
+    seed: u64,
+}
+
+/// What the kernel counted while the accesses were made.
+#[derive(Serialize)]
+struct Outcome {
+    real_s: f64,
+    #[serde(flatten)]
+    usage: Usage,
+    distinct_pages: u64,
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = if cli.expect { expect(&cli) } else { run(&cli) };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<io::Error>() {
+            // Whoever read this has read enough.
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            _ => {
+                eprintln!("work: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn expect(cli: &Cli) -> anyhow::Result<()> {
+    let workload = cli.workload.workload();
+    let mut fresh = fresh_pages(&workload);
+    let first = fresh.next().unwrap_or(0);
+    let expectation = Expectation {
+        pages: workload.pages(),
+        distinct_pages: first + fresh.sum::<u64>(),
+        distinct_pages_first: first,
+        expected_pages: expected_pages(&workload, workload.iterations),
+        expected_pages_first: expected_pages(&workload, workload.iterations.min(1)),
+        seed: workload.seed,
+    };
+    let mut out = io::stdout().lock();
+    if cli.json {
+        serde_json::to_writer(&mut out, &expectation).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        let Expectation { pages, distinct_pages, distinct_pages_first, expected_pages, expected_pages_first, seed } =
+            expectation;
+        writeln!(out, "pages            {pages}")?;
+        writeln!(
+            out,
+            "touched          {distinct_pages} ({distinct_pages_first} in the first iteration), seed {seed}"
+        )?;
+        writeln!(out, "P(1 - e^(-V/P))  {expected_pages:.1} ({expected_pages_first:.1} in the first iteration)")?;
+    }
+    Ok(())
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let workload: Workload = cli.workload.workload();
+    if let Some(cpus) = &cli.workload.cpu {
+        cpus.pin_current_thread().with_context(|| format!("cannot run on CPU {cpus}"))?;
+    }
+    resident::make_resident();
+    let mut buffer = Buffer::new(&workload)?;
+
+    let start = Instant::now();
+    let before = Usage::own()?;
+    let ControlFlow::Continue(()) = work::run(&workload, &mut buffer, &mut Uninterrupted);
+    let usage = Usage::own()?.since(&before);
+    let real_s = start.elapsed().as_secs_f64();
+
+    let outcome = Outcome { real_s, usage, distinct_pages: distinct_pages(&workload), seed: workload.seed };
+    let mut out = io::stdout().lock();
+    if cli.json {
+        serde_json::to_writer(&mut out, &outcome).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        let Usage { minor_faults, major_faults, user_ns, system_ns } = usage;
+        writeln!(out, "real    {real_s:.3} s")?;
+        writeln!(out, "user    {:.3} s", user_ns as f64 / 1e9)?;
+        writeln!(out, "system  {:.3} s", system_ns as f64 / 1e9)?;
+        writeln!(out, "faults  {minor_faults} minor, {major_faults} major")?;
+        writeln!(out, "pages   {} touched, seed {}", outcome.distinct_pages, outcome.seed)?;
+    }
+    Ok(())
+}
