@@ -34,9 +34,13 @@ qemu_arguments() {
 }
 
 # qemu_start: runs it in the background as $qemu, with the time limit; it ends with this script, however that ends.
+#
+# It is the toolchain root's QEMU, not the machine's: before 8.1, emulating with several threads could run an instruction
+# that the kernel had just patched away (QEMU commit deba78709a), and one boot in a dozen died of "Oops: int3".
 qemu_start() {
     setpriv --pdeathsig TERM timeout --foreground --kill-after=5 "$limit" \
-        setpriv --pdeathsig KILL "${QEMU[@]}" <&0 2>"$tmp/qemu.err" &
+        bash -euc '. "$1"; shift; root_enter "$@"' - "$MP3_TOP/vm/lib/root.sh" \
+        "$root" "$tmp" "$kernel/guest" -- setpriv --pdeathsig KILL "${QEMU[@]}" <&0 2>"$tmp/qemu.err" &
     qemu=$!
 }
 

@@ -4,10 +4,12 @@
 # It belongs to whoever makes it: the archive is unpacked without owners, and entered through a user namespace unless
 # the caller is root. So neither making nor using nor deleting it needs root.
 
-# What a kernel tree, a module in Rust and its checks need. clang and lld are for a debug kernel, and come with it.
+# What a kernel tree, a module in Rust and its checks need (clang and lld are for a debug kernel, and come with it), and
+# what the guest runs on and from.
 ROOT_PACKAGES=(
-    bc bindgen bison busybox-static ca-certificates cargo flex gcc gcc-14 kmod libc6-dev libelf-dev libssl-dev make
+    bc bindgen bison ca-certificates cargo flex gcc gcc-14 kmod libc6-dev libelf-dev libssl-dev make
     python3-minimal rust-clippy rust-src rustc rustfmt xz-utils zlib1g-dev
+    busybox-static qemu-system-x86 util-linux
 )
 
 # root_make DIR MIRROR RELEASE VERSION SERIES
@@ -31,13 +33,14 @@ root_make() {
 }
 
 # root_enter ROOT DIR... -- COMMAND...: runs COMMAND in ROOT, with each DIR at the same absolute path as outside (so that
-# paths in messages and in built files mean the same on both sides), in the first DIR.
+# paths in messages and in built files mean the same on both sides), in the first DIR. It replaces the process, so that
+# signals and the parent's death reach COMMAND: use a subshell to go on afterwards.
 root_enter() {
     local root=$1 namespace=(--mount)
     shift
     [[ $EUID -eq 0 ]] || namespace+=(--user --map-root-user)
     # shellcheck disable=SC2016 # the inner shell expands it
-    unshare "${namespace[@]}" -- bash -euc '
+    exec unshare "${namespace[@]}" -- bash -euc '
         root=$1 first=$2
         shift
         for dir in /dev /proc /sys; do

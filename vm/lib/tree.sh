@@ -34,9 +34,10 @@ tree_compiler() {
     sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ "]*\).*/\1/p' "$1/.config"
 }
 
-# tree_make DIR COMPILER: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
+# tree_make DIR: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
 tree_make() {
-    local dir=$1 compiler=$2
+    local dir=$1 compiler
+    compiler=$(tree_compiler "$dir")
     make --silent -C "$dir" -j"$(nproc)" CC="$compiler" HOSTCC="${compiler##*-linux-gnu-}" olddefconfig prepare modules_prepare
 }
 
