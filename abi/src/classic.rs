@@ -12,7 +12,7 @@
 //! long is -1 until it is written, and a reader stores -1 over what it has read. The writer goes round and round, and
 //! takes nothing from what user space left there.
 
-use crate::words::WriteWords;
+use super::words::WriteWords;
 
 /// Bytes of the buffer.
 pub const CLASSIC_BYTES: usize = 128 * 4096;

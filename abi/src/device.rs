@@ -11,10 +11,10 @@ pub const DEVICE_PATH: &str = "/dev/mp3";
 /// Bytes in a page, as far as offsets and headers are concerned.
 pub const PAGE_BYTES: usize = 4096;
 
-/// mmap offset of the classic buffer (see [`crate::classic`]).
+/// mmap offset of the classic buffer (see [`super::classic`]).
 pub const CLASSIC_OFFSET: u64 = 0;
 
-/// mmap offset of the sample ring: a header page (see [`crate::header`]), then the records.
+/// mmap offset of the sample ring: a header page (see [`super::header`]), then the records.
 ///
 /// Every region of the device has 4 GiB of offsets to itself, so that a ring can have any size and the next region stays
 /// where it is.

@@ -26,7 +26,7 @@
 //! Words not listed are 0. A reader compares the magic first, then the version; a version that it does not know may
 //! mean anything.
 
-use crate::words::{ReadWords, WriteWords};
+use super::words::{ReadWords, WriteWords};
 use core::fmt;
 
 /// `"mp3ring\0"` as a little-endian word.
@@ -36,13 +36,13 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"mp3ring\0");
 pub const ABI_VERSION: u64 = 1;
 
 /// Bytes before the first record: one page.
-pub const HEADER_BYTES: usize = crate::device::PAGE_BYTES;
+pub const HEADER_BYTES: usize = super::device::PAGE_BYTES;
 
 /// Words before the first record.
 pub const HEADER_WORDS: usize = HEADER_BYTES / 8;
 
 /// The kernel was built to count delays (`CONFIG_TASK_DELAY_ACCT`). Whether it does is for every record to say
-/// ([`crate::record::Flags::DELAYS`]).
+/// ([`super::record::Flags::DELAYS`]).
 pub const FEATURE_DELAYS: u64 = 1 << 0;
 
 /// Word indices in the header page.

@@ -30,7 +30,7 @@
 //!
 //! Totals are cumulative, so a reader that missed records has lost resolution and not totals; a difference of two records
 //! of one registration is an interval. User plus system time is the scheduler's exact run time; how it divides is known
-//! only as finely as the kernel samples it (see [`crate::cputime`]).
+//! only as finely as the kernel samples it (see [`super::cputime`]).
 
 use core::ops::{BitOr, BitOrAssign};
 
@@ -115,7 +115,7 @@ pub const TOTALS: usize = 13;
 
 impl Totals {
     /// The numbers in the order of the record's words 9 to 21.
-    pub const fn to_array(&self) -> [u64; TOTALS] {
+    pub const fn to_array(self) -> [u64; TOTALS] {
         [
             self.minor_faults,
             self.major_faults,
@@ -218,7 +218,7 @@ const _: () = assert!(TOTALS_AT + TOTALS + 2 == SAMPLE_WORDS);
 
 impl SampleRecord {
     /// The record as it stands in the ring.
-    pub fn to_words(&self) -> [u64; SAMPLE_WORDS] {
+    pub fn to_words(self) -> [u64; SAMPLE_WORDS] {
         let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15] = self.comm;
         let [minor, major, user, system, voluntary, involuntary, run, blkio, swapin, reclaim, thrashing, compact, wpcopy] =
             self.totals.to_array();

@@ -23,8 +23,8 @@
 //! | W1 *reserved*, then release fence | R2 acquire fence, then *reserved* | a reader that copied one word of a newer record sees that the slot was reserved for it |
 //! | W2 *committed*, release | R1 *committed*, acquire | a reader that sees the position sees the records below it |
 
-use crate::header::{word, Header, HEADER_WORDS};
-use crate::words::{ReadWords, WriteWords};
+use super::header::{word, Header, HEADER_WORDS};
+use super::words::{ReadWords, WriteWords};
 use core::fmt;
 
 /// Slots of `WORDS` words in a ring of `capacity` records.

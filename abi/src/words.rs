@@ -2,7 +2,7 @@
 
 //! Memory shared across the kernel boundary, as an array of 64-bit words.
 //!
-//! The protocols in [`crate::ring`] and [`crate::classic`] are written against these two traits, so that the same lines
+//! The protocols in [`super::ring`] and [`super::classic`] are written against these two traits, so that the same lines
 //! run over the kernel's vmalloc'ed pages, over a reader's mapping of them, over a plain array in a test, and in a model
 //! checker. Never a reference to the shared memory itself: the other side writes while this side looks.
 //!

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/dev/mp3`: open, mmap, poll, ioctl, release.
+//!
+//! The kernel crate's `miscdevice` leaves `file_operations::owner` unset, so that a module can go while its device is
+//! open, and knows no `poll`. So the table of operations is our own.
+
+use crate::abi::device::{CLASSIC_OFFSET, MP3_IOC_SET_POSITION, PAGE_BYTES, SAMPLES_OFFSET};
+use crate::profiler::Profiler;
+use crate::THIS_MODULE;
+use kernel::bindings;
+use kernel::error::to_result;
+use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
+use kernel::fs::File;
+use kernel::mm::virt::{flags, VmaNew};
+use kernel::prelude::*;
+use kernel::sync::atomic::ordering::Relaxed;
+use kernel::sync::atomic::Atomic;
+use kernel::sync::poll::PollTable;
+use kernel::sync::Arc;
+use kernel::types::Opaque;
+use kernel::uaccess::{UserPtr, UserSlice};
+
+/// Only the owner; packaging may give the node to a group.
+const MODE: u16 = 0o600;
+
+/// The registered device.
+///
+/// # Invariants
+///
+/// `misc` is registered, from initialisation to drop.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Device {
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+    profiler: Arc<Profiler>,
+}
+
+// SAFETY: A device may be registered and deregistered from different threads.
+unsafe impl Send for Device {}
+// SAFETY: Nothing is changed through a shared reference.
+unsafe impl Sync for Device {}
+
+impl Device {
+    /// Registers the device. It can be opened before this returns.
+    pub(crate) fn new(profiler: Arc<Profiler>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            // First, so that it is there when somebody opens the device.
+            profiler,
+            misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
+                let misc = bindings::miscdevice {
+                    minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+                    name: c"mp3".as_char_ptr(),
+                    fops: &raw const OPERATIONS.0,
+                    mode: MODE,
+                    ..pin_init::zeroed()
+                };
+                // SAFETY: The slot is there to be written.
+                unsafe { slot.write(misc) };
+                // SAFETY: The slot is initialised, and pinned until `drop` deregisters it.
+                // INVARIANT: If this succeeds, `misc` is registered.
+                to_result(unsafe { bindings::misc_register(slot) })
+            }),
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Device {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant the device is registered. No file is open: each would hold the module.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+    }
+}
+
+/// An open file: a reader, and how far it says that it has read.
+struct Reader {
+    profiler: Arc<Profiler>,
+    position: Atomic<u64>,
+}
+
+impl Reader {
+    /// Maps the region that begins at the VMA's offset.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: no region begins there, the region is shorter, or the mapping is private.
+    /// - `EACCES`: the sample ring, writable or executable.
+    fn mmap(&self, vma: &VmaNew) -> Result {
+        if vma.flags() & flags::SHARED == 0 {
+            return Err(EINVAL);
+        }
+        match offset_of(vma)? {
+            CLASSIC_OFFSET => self.profiler.classic().map(vma),
+            SAMPLES_OFFSET => {
+                // Nor may `mprotect` give later what `mmap` refuses now.
+                vma.try_clear_maywrite().map_err(|_| EACCES)?;
+                vma.try_clear_mayexec().map_err(|_| EACCES)?;
+                self.profiler.samples().map(vma)
+            }
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// - `ENOTTY`: not an ioctl of this device.
+    /// - `EFAULT`: the argument is not in user space's memory.
+    /// - `EINVAL`: a position that the writer has not reached.
+    fn ioctl(&self, command: u32, argument: usize) -> Result {
+        if command != MP3_IOC_SET_POSITION {
+            return Err(ENOTTY);
+        }
+        let position = UserSlice::new(UserPtr::from_addr(argument), size_of::<u64>()).reader().read::<u64>()?;
+        if position > self.profiler.committed() {
+            return Err(EINVAL);
+        }
+        self.position.store(position, Relaxed);
+        Ok(())
+    }
+
+    /// The events that there are, after `table` was told where to wait for more.
+    fn poll(&self, file: &File, table: &PollTable<'_>) -> u32 {
+        self.profiler.wait_for_records(file, table);
+        if self.profiler.committed() > self.position.load(Relaxed) {
+            bindings::POLLIN | bindings::POLLRDNORM
+        } else {
+            0
+        }
+    }
+}
+
+/// The byte offset that user space gave to `mmap`.
+fn offset_of(vma: &VmaNew) -> Result<u64> {
+    // SAFETY: The VMA is being set up by this thread; `vm_pgoff` is not changed by anybody else.
+    let pages = unsafe { (*vma.as_ptr()).vm_pgoff } as u64;
+    pages.checked_mul(PAGE_BYTES as u64).ok_or(EINVAL)
+}
+
+/// The table of operations; a type of its own because raw pointers are not `Sync`.
+struct Operations(bindings::file_operations);
+
+// SAFETY: The table is never changed, and what it points to may be used from any thread.
+unsafe impl Sync for Operations {}
+
+static OPERATIONS: Operations = Operations(bindings::file_operations {
+    // The module stays while the device is open or mapped.
+    owner: THIS_MODULE.as_ptr(),
+    open: Some(open),
+    release: Some(release),
+    mmap: Some(mmap),
+    poll: Some(poll),
+    unlocked_ioctl: Some(ioctl),
+    compat_ioctl: bindings::compat_ptr_ioctl,
+    llseek: Some(bindings::noop_llseek),
+    ..pin_init::zeroed()
+});
+
+/// # Safety
+///
+/// Called by the VFS only, for a file of this device that is being opened.
+unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: misc_open() leaves the miscdevice in `private_data`.
+    let misc = unsafe { (*file).private_data.cast::<bindings::miscdevice>() };
+    // SAFETY: It is the `misc` of a `Device`, which lives while its device is registered.
+    let device = unsafe { &*kernel::container_of!(Opaque::cast_from(misc), Device, misc) };
+    match KBox::new(Reader { profiler: device.profiler.clone(), position: Atomic::new(0) }, GFP_KERNEL) {
+        Ok(reader) => {
+            // SAFETY: The file is being opened, so nobody else looks at it.
+            unsafe { (*file).private_data = KBox::into_raw(reader).cast() };
+            0
+        }
+        Err(_) => ENOMEM.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// Called by the VFS only, once, when the last reference to an open file is gone.
+unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: `open` put a box there, and nobody else has the file any more.
+    drop(unsafe { KBox::from_raw((*file).private_data.cast::<Reader>()) });
+    0
+}
+
+/// # Safety
+///
+/// Called by the VFS only, for an open file and a VMA that is being set up.
+unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
+    // SAFETY: The file is open for the duration of the call.
+    let reader = unsafe { reader_of(file) };
+    // SAFETY: The VMA is being set up for the duration of the call.
+    let vma = unsafe { VmaNew::from_raw(vma) };
+    match reader.mmap(vma) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// Called by the VFS only, for an open file.
+unsafe extern "C" fn poll(file: *mut bindings::file, table: *mut bindings::poll_table_struct) -> bindings::__poll_t {
+    // SAFETY: The file is open for the duration of the call.
+    let reader = unsafe { reader_of(file) };
+    // SAFETY: As above; `poll` does not use the file position.
+    let file = unsafe { File::from_raw_file(file) };
+    // SAFETY: The table is NULL or valid for the duration of the call.
+    let table = unsafe { PollTable::from_raw(table) };
+    reader.poll(file, &table)
+}
+
+/// # Safety
+///
+/// Called by the VFS only, for an open file.
+unsafe extern "C" fn ioctl(file: *mut bindings::file, command: c_uint, argument: c_ulong) -> c_long {
+    // SAFETY: The file is open for the duration of the call.
+    match unsafe { reader_of(file) }.ioctl(command, argument) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno() as c_long,
+    }
+}
+
+/// # Safety
+///
+/// `file` is an open file of this device, for as long as the answer is used.
+unsafe fn reader_of<'a>(file: *mut bindings::file) -> &'a Reader {
+    // SAFETY: `open` put a box there, which stays until `release`.
+    unsafe { &*(*file).private_data.cast::<Reader>() }
+}

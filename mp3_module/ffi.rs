@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! C that the kernel crate's bindings lack: the functions of `shim.c`, and exported ones whose headers the bindings do
+//! not include.
+//!
+//! Declarations only. Each has one user among the files that own an interface to C, which states why the call is sound.
+
+// `struct lock_class_key`, deep inside of the kernel's structs, is empty without lockdep. We pass pointers to it only.
+#![allow(improper_ctypes)]
+
+use kernel::bindings;
+use kernel::ffi::{c_int, c_uint, c_ulong, c_void};
+
+/// A `struct proc_dir_entry`, which only procfs looks into.
+#[repr(C)]
+pub(crate) struct ProcDirEntry {
+    opaque: [u8; 0],
+}
+
+/// `struct mp3_delays`: delay accounting of one task, all in ns.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Delays {
+    pub(crate) blkio: u64,
+    pub(crate) swapin: u64,
+    pub(crate) reclaim: u64,
+    pub(crate) thrashing: u64,
+    pub(crate) compact: u64,
+    pub(crate) wpcopy: u64,
+}
+
+extern "C" {
+    // shim.c
+    pub(crate) fn mp3_task_delays(task: *const bindings::task_struct, delays: *mut Delays) -> bool;
+    pub(crate) fn mp3_task_mm_grab(task: *mut bindings::task_struct) -> *mut bindings::mm_struct;
+    pub(crate) fn mp3_read_seqbegin(lock: *const bindings::seqlock_t) -> c_uint;
+    pub(crate) fn mp3_read_seqretry(lock: *const bindings::seqlock_t, start: c_uint) -> bool;
+    pub(crate) fn mp3_read_seqlock_excl_irqsave(lock: *mut bindings::seqlock_t) -> c_ulong;
+    pub(crate) fn mp3_read_sequnlock_excl_irqrestore(lock: *mut bindings::seqlock_t, flags: c_ulong);
+    pub(crate) fn mp3_vmalloc_user(size: c_ulong) -> *mut c_void;
+    pub(crate) fn mp3_proc_mkdir() -> *mut ProcDirEntry;
+    pub(crate) fn mp3_proc_create_status(directory: *mut ProcDirEntry, data: *mut c_void) -> *mut ProcDirEntry;
+
+    // linux/vmalloc.h
+    pub(crate) fn remap_vmalloc_range(
+        vma: *mut bindings::vm_area_struct,
+        address: *mut c_void,
+        pgoff: c_ulong,
+    ) -> c_int;
+    pub(crate) fn vfree(address: *const c_void);
+
+    // linux/proc_fs.h
+    pub(crate) fn proc_remove(entry: *mut ProcDirEntry);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! mp3: profiles page faults and CPU time of chosen processes from inside the kernel.
+//!
+//! ```text
+//! procfs    "R 123"            -> profiler  the registry and both buffers, under one mutex
+//! sampler   20 times a second  ->     |-- registry   the processes, side by side
+//!                                     |     `-- task       a process and its counters
+//!                                     `-- memory     vmalloc'ed pages, shared with user space
+//! chardev   open, mmap, poll   ->           `-- abi        what the pages mean
+//! ```
+//!
+//! Unsafe code stands in the files that own an interface to C: `task`, `memory`, `sampler`, `procfs`, `chardev`, `time`.
+
+mod abi;
+mod chardev;
+mod ffi;
+mod memory;
+mod params;
+mod procfs;
+mod profiler;
+mod registry;
+mod sampler;
+mod task;
+mod time;
+
+use crate::chardev::Device;
+use crate::params::Params;
+use crate::procfs::StatusFile;
+use crate::profiler::Profiler;
+use crate::sampler::Sampler;
+use kernel::prelude::*;
+
+module! {
+    type: Mp3,
+    name: "mp3",
+    authors: ["The mp3 authors"],
+    description: "Profiles page faults and CPU time of chosen processes",
+    license: "GPL",
+    params: {
+        rate_hz: u32 {
+            default: 20,
+            description: "Samples a second of every registered process, 1 to HZ",
+        },
+        ring_records: u32 {
+            default: 65536,
+            description: "Records of 192 bytes in the sample ring, a power of two",
+        },
+        max_processes: u32 {
+            default: 32768,
+            description: "Most processes registered at a time",
+        },
+    },
+}
+
+/// The loaded module.
+///
+/// Fields are dropped in this order, and the order matters: first nobody can give commands, then no tick comes and the
+/// processes are let go, then nobody can open the device. The buffers go with the last reference to the profiler, which
+/// each of the three holds.
+struct Mp3 {
+    _status: StatusFile,
+    _sampler: Sampler,
+    _device: Pin<KBox<Device>>,
+}
+
+impl kernel::Module for Mp3 {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let params = Params::check(
+            *module_parameters::rate_hz.value(),
+            *module_parameters::ring_records.value(),
+            *module_parameters::max_processes.value(),
+        )?;
+        let profiler = Profiler::new(&params)?;
+        let device = KBox::pin_init(Device::new(profiler.clone()), GFP_KERNEL)?;
+        let sampler = Sampler::new(profiler.clone());
+        let status = StatusFile::new(profiler)?;
+        pr_info!(
+            "loaded: {} Hz, a ring of {} records, at most {} processes\n",
+            params.rate_hz,
+            params.ring_records,
+            params.max_processes
+        );
+        Ok(Mp3 { _status: status, _sampler: sampler, _device: device })
+    }
+}
+
+impl Drop for Mp3 {
+    fn drop(&mut self) {
+        pr_info!("unloaded\n");
+    }
+}

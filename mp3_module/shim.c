@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include "shim.h"
+
+#include <linux/delayacct.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/vmalloc.h>
+
+/* struct task_delay_info is opaque to the bindings. False where the kernel does not count for this task. */
+bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays)
+{
+#ifdef CONFIG_TASK_DELAY_ACCT
+	const struct task_delay_info *info = READ_ONCE(task->delays);
+
+	if (!info)
+		return false;
+	delays->blkio = READ_ONCE(info->blkio_delay);
+	delays->swapin = READ_ONCE(info->swapin_delay);
+	delays->reclaim = READ_ONCE(info->freepages_delay);
+	delays->thrashing = READ_ONCE(info->thrashing_delay);
+	delays->compact = READ_ONCE(info->compact_delay);
+	delays->wpcopy = READ_ONCE(info->wpcopy_delay);
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* The task's mm with a reference to the struct itself (not to the address space), or NULL. */
+struct mm_struct *mp3_task_mm_grab(struct task_struct *task)
+{
+	struct mm_struct *mm;
+
+	/* exit and exec change task->mm, and drop what it was, under this lock. */
+	task_lock(task);
+	mm = task->mm;
+	if (task->flags & PF_KTHREAD)
+		mm = NULL;
+	if (mm)
+		mmgrab(mm);
+	task_unlock(task);
+	return mm;
+}
+
+unsigned int mp3_read_seqbegin(const seqlock_t *lock)
+{
+	return read_seqbegin(lock);
+}
+
+bool mp3_read_seqretry(const seqlock_t *lock, unsigned int start)
+{
+	return read_seqretry(lock, start);
+}
+
+unsigned long mp3_read_seqlock_excl_irqsave(seqlock_t *lock)
+{
+	unsigned long flags;
+
+	read_seqlock_excl_irqsave(lock, flags);
+	return flags;
+}
+
+void mp3_read_sequnlock_excl_irqrestore(seqlock_t *lock, unsigned long flags)
+{
+	read_sequnlock_excl_irqrestore(lock, flags);
+}
+
+/* Zeroed pages that may be mapped into user space. A macro since memory allocation profiling. */
+void *mp3_vmalloc_user(unsigned long size)
+{
+	return vmalloc_user(size);
+}
+
+static const struct seq_operations status_seq_operations = {
+	.start = mp3_status_start,
+	.next = mp3_status_next,
+	.stop = mp3_status_stop,
+	.show = mp3_status_show,
+};
+
+static int status_open(struct inode *inode, struct file *file)
+{
+	int error = seq_open(file, &status_seq_operations);
+
+	if (!error)
+		((struct seq_file *)file->private_data)->private = pde_data(inode);
+	return error;
+}
+
+/* struct proc_ops is not in the bindings. procfs itself keeps the module's functions from being called after proc_remove(). */
+static const struct proc_ops status_operations = {
+	.proc_open = status_open,
+	.proc_read = seq_read,
+	.proc_write = mp3_status_write,
+	.proc_lseek = seq_lseek,
+	.proc_release = seq_release,
+};
+
+struct proc_dir_entry *mp3_proc_mkdir(void)
+{
+	return proc_mkdir("mp3", NULL);
+}
+
+struct proc_dir_entry *mp3_proc_create_status(struct proc_dir_entry *directory, void *data)
+{
+	return proc_create_data("status", 0666, directory, &status_operations, data);
+}

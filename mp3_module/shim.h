@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What Rust cannot express: macros and static inline functions of the kernel's headers, and tables of a type that the
+ * kernel's Rust bindings leave out. ffi.rs declares the same functions for Rust; nothing here decides anything.
+ */
+#ifndef MP3_SHIM_H
+#define MP3_SHIM_H
+
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/seqlock.h>
+
+/* Delay accounting of one task, all in ns. */
+struct mp3_delays {
+	u64 blkio;
+	u64 swapin;
+	u64 reclaim;
+	u64 thrashing;
+	u64 compact;
+	u64 wpcopy;
+};
+
+bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays);
+struct mm_struct *mp3_task_mm_grab(struct task_struct *task);
+
+unsigned int mp3_read_seqbegin(const seqlock_t *lock);
+bool mp3_read_seqretry(const seqlock_t *lock, unsigned int start);
+unsigned long mp3_read_seqlock_excl_irqsave(seqlock_t *lock);
+void mp3_read_sequnlock_excl_irqrestore(seqlock_t *lock, unsigned long flags);
+
+void *mp3_vmalloc_user(unsigned long size);
+
+struct proc_dir_entry *mp3_proc_mkdir(void);
+struct proc_dir_entry *mp3_proc_create_status(struct proc_dir_entry *directory, void *data);
+
+/* Defined in procfs.rs. */
+ssize_t mp3_status_write(struct file *file, const char __user *buffer, size_t length, loff_t *offset);
+void *mp3_status_start(struct seq_file *seq, loff_t *position);
+void *mp3_status_next(struct seq_file *seq, void *token, loff_t *position);
+void mp3_status_stop(struct seq_file *seq, void *token);
+int mp3_status_show(struct seq_file *seq, void *token);
+
+#endif
