@@ -73,7 +73,7 @@ impl From<LocalityArg> for Locality {
     }
 }
 
-/// The longest pause: a year. `poll` counts milliseconds in 32 bits only, and callers wait in turns of less.
+/// The longest pause: a year.
 const LONGEST_PAUSE_S: f64 = 365.0 * 86_400.0;
 
 fn seconds(text: &str) -> Result<Duration, String> {
