@@ -1,2 +1,32 @@
-//! Placeholder: being written.
-fn main() {}
+//! `plot`: draws profiles.
+
+mod cli;
+mod draw;
+
+use anyhow::Result;
+use clap::Parser;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plot: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &cli::Arguments) -> Result<()> {
+    let said = draw::profiles(&arguments.profiles)?;
+    io::stdout().lock().write_all(said.as_bytes())?;
+    Ok(())
+}
+
+/// Whoever read our output has seen enough: no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

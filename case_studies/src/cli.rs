@@ -1,0 +1,60 @@
+//! The command line.
+
+use clap::{Args, Parser};
+use std::path::PathBuf;
+
+/// Draws page faults and CPU utilisation over time.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Draws page faults and CPU utilisation over time, as SVG and PNG",
+    after_long_help = "Examples:\n  \
+        plot profile.data                        profile.svg and profile.png beside it\n  \
+        plot -o both.svg before.data after.data  two profiles over each other, SVG only\n  \
+        plot --hz 1000 classic.data              a file that does not state its jiffies per second\n\n\
+        Exit status: 0 drawn, 1 a file cannot be read or is no profile, 2 wrong usage."
+)]
+pub struct Arguments {
+    /// What to draw.
+    #[command(flatten)]
+    pub profiles: Profiles,
+}
+
+/// Profiles to draw, and where to.
+#[derive(Debug, Args)]
+pub struct Profiles {
+    /// Files of `monitor` (four columns, or --per-process), of the classic monitor, or either compressed with gzip; - is
+    /// standard input
+    ///
+    /// Four columns a line: jiffies, minor faults, major faults, CPU time in ns, each the sum over registered processes
+    /// for the interval. Several files are drawn over each other, each from its own first interval on.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Where to write: PATH.svg and PATH.png, or only the one that PATH ends with [default: the first FILE's name
+    /// without its extension, beside it]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// Jiffies per second of files that do not state it [default: 250]
+    #[arg(long, value_name = "HZ", value_parser = hz)]
+    pub hz: Option<f64>,
+}
+
+fn hz(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hz) if hz.is_finite() && hz > 0.0 => Ok(hz),
+        _ => Err("a positive number is expected, such as 250".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,177 @@
+//! Profiles to files.
+
+use crate::cli::Profiles;
+use anyhow::{bail, Context, Result};
+use plot::figure::profile::{figure, Source};
+use plot::header::Header;
+use plot::input::Lines;
+use plot::{processes, profile, raster};
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Processes drawn of a file that holds many: as many as there are colours.
+const PROCESSES: usize = 7;
+
+/// Draws the profiles; gives what is to be said on standard output.
+pub fn profiles(arguments: &Profiles) -> Result<String> {
+    let outputs = outputs(arguments)?;
+    let mut sources = Vec::new();
+    let mut origin = None;
+    for path in &arguments.files {
+        let (read, header) = read(path, arguments)?;
+        if arguments.files.len() == 1 {
+            origin = machine(&header);
+        }
+        sources.extend(read);
+    }
+    let svg = figure(&sources, origin).svg()?;
+    let mut said = String::new();
+    for source in &sources {
+        writeln!(said, "{}: {}", source.name, source.totals())?;
+    }
+    for output in &outputs {
+        write_figure(&svg, output)?;
+        writeln!(said, "{}", output.display())?;
+    }
+    Ok(said)
+}
+
+/// Writes `svg` to `output`, as PNG if that is its extension.
+pub fn write_figure(svg: &str, output: &Path) -> Result<()> {
+    let bytes = if has_extension(output, "png") { raster::png(svg)? } else { svg.as_bytes().to_vec() };
+    fs::write(output, bytes).with_context(|| format!("{}: cannot be written", output.display()))
+}
+
+fn read(path: &Path, arguments: &Profiles) -> Result<(Vec<Source>, Header)> {
+    let mut lines = Lines::open(path)?;
+    let preamble = profile::preamble(&mut lines)?;
+    if preamble.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
+        let read = processes::read(lines, preamble)?;
+        notify(&read.path, &read.notices);
+        return Ok((of_processes(&read)?, read.header));
+    }
+    let read = profile::read(lines, preamble, arguments.hz)?;
+    notify(&read.path, &read.notices);
+    let source = Source {
+        name: name(path, &arguments.files),
+        samples: read.samples,
+        rate_reached_hz: read.rate_reached_hz(),
+        trace: read.trace,
+    };
+    Ok((vec![source], read.header))
+}
+
+fn of_processes(read: &processes::Processes) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for process in &read.list {
+        let trace = read.trace(process).with_context(|| read.path.clone())?;
+        let name = format!("{} {}", process.pid, process.comm);
+        sources.push(Source { name, samples: process.samples, rate_reached_hz: None, trace });
+    }
+    if sources.len() > PROCESSES {
+        sources.sort_by_key(|source| std::cmp::Reverse(source.trace.totals().faults()));
+        let left_out = sources.len() - PROCESSES;
+        notify(
+            &read.path,
+            &[format!("the {PROCESSES} processes with most faults are drawn, {left_out} others are not")],
+        );
+        sources.truncate(PROCESSES);
+    }
+    Ok(sources)
+}
+
+fn notify(path: &str, notices: &[String]) {
+    for notice in notices {
+        eprintln!("plot: {path}: {notice}");
+    }
+}
+
+/// The file's name, or its whole path where two files have the same name.
+fn name(path: &Path, all: &[PathBuf]) -> String {
+    let short = path.file_name();
+    if path == Path::new("-") {
+        return "standard input".into();
+    }
+    match short {
+        Some(short) if all.iter().filter(|other| other.file_name() == Some(short)).count() == 1 => {
+            short.to_string_lossy().into_owned()
+        }
+        _ => path.display().to_string(),
+    }
+}
+
+fn machine(header: &Header) -> Option<String> {
+    let kernel = header.kernel.as_ref().map(|kernel| format!("Linux {}", kernel.trim_start_matches("Linux ")));
+    let start = header.start.as_ref().map(|start| start.replace('T', " ").replace('Z', " UTC"));
+    let known: Vec<String> = [header.host.clone(), kernel, start].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(" · "))
+}
+
+/// Files to write.
+fn outputs(arguments: &Profiles) -> Result<Vec<PathBuf>> {
+    let first = &arguments.files[0];
+    let outputs = match &arguments.output {
+        Some(path) if has_extension(path, "svg") || has_extension(path, "png") => vec![path.clone()],
+        Some(path) => both(path),
+        None if first == Path::new("-") => both(Path::new("profile")),
+        None => both(&stem(first)),
+    };
+    if let Some(clash) = outputs.iter().find(|output| arguments.files.contains(output)) {
+        bail!("{}: would be overwritten by its own picture; name another with -o", clash.display());
+    }
+    Ok(outputs)
+}
+
+fn both(stem: &Path) -> Vec<PathBuf> {
+    ["svg", "png"]
+        .iter()
+        .map(|extension| {
+            let mut path = stem.as_os_str().to_owned();
+            path.push(".");
+            path.push(extension);
+            path.into()
+        })
+        .collect()
+}
+
+/// `a/b.data.gz` without its extensions: `a/b`.
+fn stem(path: &Path) -> PathBuf {
+    let plain = if has_extension(path, "gz") { path.with_extension("") } else { path.to_owned() };
+    plain.with_extension("")
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(files: &[&str], output: Option<&str>) -> Profiles {
+        Profiles { files: files.iter().map(PathBuf::from).collect(), output: output.map(PathBuf::from), hz: None }
+    }
+
+    fn written(files: &[&str], output: Option<&str>) -> Vec<String> {
+        outputs(&arguments(files, output)).unwrap().iter().map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn outputs_stand_beside_the_first_file() {
+        assert_eq!(written(&["out/profile.data", "b.data"], None), ["out/profile.svg", "out/profile.png"]);
+        assert_eq!(written(&["a.b.data.gz"], None), ["a.b.svg", "a.b.png"]);
+        assert_eq!(written(&["-"], None), ["profile.svg", "profile.png"]);
+        assert_eq!(written(&["a.data"], Some("x/y.png")), ["x/y.png"]);
+        assert_eq!(written(&["a.data"], Some("x/v1.2")), ["x/v1.2.svg", "x/v1.2.png"]);
+        assert!(outputs(&arguments(&["a.svg"], None)).is_err());
+    }
+
+    #[test]
+    fn files_are_called_by_name_unless_that_is_taken() {
+        let files = ["a/p.data", "b/p.data", "q.data"].map(PathBuf::from);
+        let names: Vec<String> = files.iter().map(|path| name(path, &files)).collect();
+        assert_eq!(names, ["a/p.data", "b/p.data", "q.data"]);
+    }
+}

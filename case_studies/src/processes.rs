@@ -1,0 +1,402 @@
+//! The file of `monitor --per-process`: one row a process and tick, counters since registration.
+
+use crate::error::{shorten, Error, LineError};
+use crate::header::Header;
+use crate::input::Lines;
+use crate::interval::{Interval, CLASSIC_RATE_HZ};
+use crate::profile::{without_samples, Preamble};
+use crate::tick::whole;
+use crate::trace::Trace;
+use std::collections::HashMap;
+
+/// Rows kept of a file, over all its processes.
+const ROWS: usize = 1 << 17;
+
+/// Columns that must be there.
+const NEEDED: [&str; 7] = ["time_ns", "pid", "comm", "minor_total", "major_total", "user_ns_total", "system_ns_total"];
+
+/// Columns that are no numbers.
+const TEXT: [&str; 2] = ["comm", "flags"];
+
+/// What a process's counters were at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Seconds since the first interval of the file began.
+    pub time_s: f64,
+    /// A value for each of [`Processes::columns`]; `None` where the kernel does not count it (`n/a`).
+    pub values: Box<[Option<u64>]>,
+}
+
+/// One registration of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    /// Its PID.
+    pub pid: u64,
+    /// Its name when last seen.
+    pub comm: String,
+    /// When it was registered, as far as the sampler knows: one interval before its first row, in seconds.
+    pub start_s: f64,
+    /// Its rows in order of time. The last one is always kept: it has the totals.
+    pub rows: Vec<Row>,
+    /// Rows read.
+    pub samples: u64,
+}
+
+/// A file, read.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    /// What the user called the file.
+    pub path: String,
+    /// What its comments say.
+    pub header: Header,
+    /// Names of the columns with numbers.
+    pub columns: Vec<String>,
+    /// Its processes in order of their first row.
+    pub list: Vec<Process>,
+    /// What the reader should know about the file, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// Whether `line` is the header row of such a file.
+pub fn is_header_row(line: &str) -> bool {
+    line.split(',').any(|name| name.trim() == "minor_total")
+}
+
+impl Processes {
+    /// Place of a column in the values of a row.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// The last value of a column for a process; `None` without the column, or where it is n/a.
+    pub fn last(&self, process: &Process, name: &str) -> Option<u64> {
+        process.rows.last()?.values[self.column(name)?]
+    }
+
+    /// The intervals of one process: differences of its rows.
+    ///
+    /// # Errors
+    /// Sums beyond 64 bits.
+    pub fn trace(&self, process: &Process) -> Result<Trace, LineError> {
+        let place = |name| self.column(name).unwrap_or_default();
+        let (minor, major) = (place("minor_total"), place("major_total"));
+        let (user, system) = (place("user_ns_total"), place("system_ns_total"));
+        let mut trace = Trace::default();
+        let mut before = (process.start_s, [0u64; 3]);
+        for row in &process.rows {
+            let value = |column: usize| row.values[column].unwrap_or(0);
+            let now = [value(minor), value(major), value(user).saturating_add(value(system))];
+            let length_s = row.time_s - before.0;
+            if length_s <= 0.0 {
+                continue;
+            }
+            trace.push(&Interval {
+                start_s: before.0,
+                end_s: row.time_s,
+                length_s,
+                minor: now[0].saturating_sub(before.1[0]),
+                major: now[1].saturating_sub(before.1[1]),
+                cpu_ns: now[2].saturating_sub(before.1[2]),
+            })?;
+            before = (row.time_s, now);
+        }
+        Ok(trace)
+    }
+}
+
+/// Reads the rest of a file whose first line is its header row.
+///
+/// # Errors
+/// Reading failed, a row is wrong, or there is none.
+pub fn read(lines: Lines, preamble: Preamble) -> Result<Processes, Error> {
+    read_bounded(lines, preamble, ROWS)
+}
+
+fn read_bounded(mut lines: Lines, preamble: Preamble, limit: usize) -> Result<Processes, Error> {
+    let Preamble { header, first } = preamble;
+    let Some((head, _)) = first else { return Err(without_samples(&lines)) };
+    let head: Vec<String> = split(&head).map_err(|why| lines.wrong(why))?;
+    if let Some(missing) = NEEDED.iter().find(|&&needed| !head.iter().any(|name| name == needed)) {
+        return Err(lines.wrong(LineError::NoColumn { column: (*missing).into() }));
+    }
+    let mut table = Table::new(header, head, limit);
+    loop {
+        let taken = match lines.next_line()? {
+            None => break,
+            Some(line) if line.text.trim().is_empty() => Ok(()),
+            Some(line) if line.text.starts_with('#') => table.header.take(line.text),
+            Some(line) if !line.complete => {
+                table.cut = true;
+                Ok(())
+            }
+            Some(line) => table.row(line.text),
+        };
+        taken.map_err(|why| lines.wrong(why))?;
+    }
+    if table.list.is_empty() {
+        return Err(without_samples(&lines));
+    }
+    let mut notices = Vec::new();
+    if table.cut {
+        notices.push(format!("line {} has no end: its writer was interrupted", lines.number()));
+    }
+    if let Some(lost) = table.header.lost.filter(|&lost| lost > 0) {
+        notices.push(format!("its monitor lost {lost} records: totals are right, but coarser in time"));
+    }
+    Ok(Processes {
+        path: lines.name().to_owned(),
+        columns: table.numbers.iter().map(|(_, name)| name.clone()).collect(),
+        header: table.header,
+        list: table.list,
+        notices,
+    })
+}
+
+struct Table {
+    header: Header,
+    fields: usize,
+    /// Place in the row and name of the columns with numbers.
+    numbers: Vec<(usize, String)>,
+    time: usize,
+    pid: usize,
+    comm: usize,
+    flags: Option<usize>,
+    /// Where the counters that never fall are in `numbers`.
+    counters: Vec<usize>,
+    first_ns: Option<u64>,
+    list: Vec<Process>,
+    /// The registration of a PID that goes on.
+    open: HashMap<u64, usize>,
+    rows: usize,
+    /// Rows kept at most; two for each process always are.
+    limit: usize,
+    /// Rows of a process that fall into the same stretch of time are thinned to the last of them.
+    width_s: f64,
+    cut: bool,
+}
+
+impl Table {
+    fn new(header: Header, head: Vec<String>, limit: usize) -> Self {
+        let place = |name: &str| head.iter().position(|column| column == name);
+        let numbers: Vec<(usize, String)> = head
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !TEXT.contains(&name.as_str()))
+            .map(|(place, name)| (place, name.clone()))
+            .collect();
+        let counters = numbers
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, name))| NEEDED.contains(&name.as_str()) && name.ends_with("_total"))
+            .map(|(index, _)| index)
+            .collect();
+        Self {
+            header,
+            fields: head.len(),
+            time: place("time_ns").unwrap_or_default(),
+            pid: place("pid").unwrap_or_default(),
+            comm: place("comm").unwrap_or_default(),
+            flags: place("flags"),
+            numbers,
+            counters,
+            first_ns: None,
+            list: Vec::new(),
+            open: HashMap::new(),
+            rows: 0,
+            limit,
+            width_s: 1.0 / 1024.0,
+            cut: false,
+        }
+    }
+
+    fn row(&mut self, line: &str) -> Result<(), LineError> {
+        let fields = split(line)?;
+        if fields.len() != self.fields {
+            return Err(LineError::Fields { found: fields.len(), expected: self.fields });
+        }
+        let mut values = Vec::with_capacity(self.numbers.len());
+        for (place, name) in &self.numbers {
+            let needed = NEEDED.contains(&name.as_str());
+            values.push(match fields[*place].trim() {
+                "n/a" | "" if !needed => None,
+                field if needed => Some(whole(name, field)?),
+                // A column that this program does not know may hold anything.
+                field => field.parse().ok(),
+            });
+        }
+        let time_ns = whole("time_ns", fields[self.time].trim())?;
+        let pid = whole("pid", fields[self.pid].trim())?;
+        let comm = &fields[self.comm];
+        let flags = self.flags.map_or("", |place| fields[place].as_str());
+        let nominal_s = 1.0 / self.header.rate_hz.unwrap_or(CLASSIC_RATE_HZ);
+        let first_ns = *self.first_ns.get_or_insert(time_ns);
+        let time_s = nominal_s + (time_ns as f64 - first_ns as f64) / 1e9;
+        let begins = flags.split(['|', '+', ' ', ';']).any(|flag| flag == "first");
+        let index = match self.open.get(&pid) {
+            Some(&index) if !begins => index,
+            _ => {
+                let start_s = (time_s - nominal_s).max(0.0);
+                self.list.push(Process { pid, comm: comm.clone(), start_s, rows: Vec::new(), samples: 0 });
+                self.open.insert(pid, self.list.len() - 1);
+                self.list.len() - 1
+            }
+        };
+        let process = &mut self.list[index];
+        if process.comm != *comm {
+            process.comm.clone_from(comm);
+        }
+        process.samples += 1;
+        let row = Row { time_s, values: values.into() };
+        match process.rows.last_mut() {
+            Some(last) => {
+                for &counter in &self.counters {
+                    if let (Some(before), Some(now)) = (last.values[counter], row.values[counter]) {
+                        if now < before {
+                            let column = self.numbers[counter].1.clone();
+                            return Err(LineError::CounterBackwards { column, pid, before, now });
+                        }
+                    }
+                }
+                if (last.time_s / self.width_s) as u64 == (time_s / self.width_s) as u64 {
+                    *last = row;
+                } else {
+                    process.rows.push(row);
+                    self.rows += 1;
+                }
+            }
+            None => {
+                process.rows.push(row);
+                self.rows += 1;
+            }
+        }
+        if flags.split(['|', '+', ' ', ';']).any(|flag| flag == "final") {
+            self.open.remove(&pid);
+        }
+        if self.rows > self.limit.max(2 * self.list.len()) {
+            self.thin();
+        }
+        Ok(())
+    }
+
+    fn thin(&mut self) {
+        self.width_s *= 2.0;
+        let width_s = self.width_s;
+        self.rows = 0;
+        for process in &mut self.list {
+            process.rows.dedup_by(|next, kept| {
+                let together = (next.time_s / width_s) as u64 == (kept.time_s / width_s) as u64;
+                if together {
+                    std::mem::swap(next, kept);
+                }
+                together
+            });
+            self.rows += process.rows.len();
+        }
+    }
+}
+
+/// Splits a line of CSV (RFC 4180, without line breaks in fields).
+fn split(line: &str) -> Result<Vec<String>, LineError> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let Some(quoted) = rest.strip_prefix('"') else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            fields.push(rest[..end].to_owned());
+            if end == rest.len() {
+                return Ok(fields);
+            }
+            rest = &rest[end + 1..];
+            continue;
+        };
+        let mut field = String::new();
+        let mut left = quoted;
+        loop {
+            let Some(end) = left.find('"') else {
+                return Err(LineError::Csv(format!("a quote is not closed: '{}'", shorten(rest))));
+            };
+            field.push_str(&left[..end]);
+            left = &left[end + 1..];
+            let Some(more) = left.strip_prefix('"') else { break };
+            field.push('"');
+            left = more;
+        }
+        fields.push(field);
+        match left.strip_prefix(',') {
+            Some(more) => rest = more,
+            None if left.is_empty() => return Ok(fields),
+            None => return Err(LineError::Csv(format!("text behind a quoted field: '{}'", shorten(left)))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::preamble;
+
+    const HEAD: &str =
+        "time_ns,tick,jiffies,pid,comm,threads,flags,minor_total,major_total,user_ns_total,system_ns_total,rss_pages,swapin_ns_total";
+
+    fn parse(rows: &str) -> Result<Processes, Error> {
+        parse_bounded(rows, ROWS)
+    }
+
+    fn parse_bounded(rows: &str, limit: usize) -> Result<Processes, Error> {
+        let text = format!("# mp3 per-process 1\n# hz: 250\n# rate_hz: 20\n{HEAD}\n{rows}");
+        let mut lines = Lines::new("p.csv".into(), std::io::Cursor::new(text.into_bytes())).unwrap();
+        let preamble = preamble(&mut lines)?;
+        assert!(is_header_row(&preamble.first.as_ref().unwrap().0));
+        read_bounded(lines, preamble, limit)
+    }
+
+    #[test]
+    fn reads_processes_by_column_name() {
+        let read = parse(
+            "1000000000,1,10,7,\"a,\"\"b\",1,first,5,0,10,1,100,n/a\n\
+             1050000000,2,22,7,\"a,\"\"b\",1,,9,1,20,2,200,n/a\n\
+             1050000000,2,22,8,work,1,first,1,0,1,1,10,77\n\
+             1060000000,3,25,7,renamed,1,final|exited,11,1,30,3,0,n/a\n",
+        )
+        .unwrap();
+        assert_eq!(read.list.len(), 2);
+        let (first, second) = (&read.list[0], &read.list[1]);
+        assert_eq!((first.pid, first.comm.as_str(), first.samples), (7, "renamed", 3));
+        assert_eq!(read.last(first, "minor_total"), Some(11));
+        assert_eq!(read.last(first, "swapin_ns_total"), None);
+        assert_eq!(read.last(second, "swapin_ns_total"), Some(77));
+        assert_eq!((first.start_s, second.start_s), (0.0, 0.05));
+        let totals = read.trace(first).unwrap().totals();
+        assert_eq!((totals.minor, totals.major, totals.cpu_ns), (11, 1, 33));
+    }
+
+    #[test]
+    fn a_pid_registered_again_is_another_line() {
+        let read =
+            parse("1,1,1,7,a,1,first,5,0,1,1,1,1\n2,1,1,7,a,1,final,6,0,1,1,1,1\n3,1,1,7,b,1,first,2,0,1,1,1,1\n");
+        assert_eq!(read.unwrap().list.len(), 2);
+    }
+
+    #[test]
+    fn thinning_keeps_the_totals() {
+        let mut rows = String::new();
+        for tick in 1..=10_000u64 {
+            rows += &format!("{},{tick},{tick},7,a,1,,{},{tick},1,1,1,1\n", tick * 50_000_000, tick * 3);
+        }
+        let read = parse_bounded(&rows, 100).unwrap();
+        assert!((50..=100).contains(&read.list[0].rows.len()));
+        assert_eq!(read.last(&read.list[0], "minor_total"), Some(30_000));
+        assert_eq!(read.trace(&read.list[0]).unwrap().totals().minor, 30_000);
+    }
+
+    #[test]
+    fn says_which_line_and_why() {
+        let message = |rows: &str| parse(rows).unwrap_err().to_string();
+        assert!(message("1,2,3\n").starts_with("p.csv: line 5: 3 fields where the header row names 13"));
+        assert!(message("1,1,1,7,a,1,,-5,0,1,1,1,1\n").contains("minor_total: -5 is negative"));
+        assert!(message("1,1,1,7,a,1,,5,0,1,1,1,1\n2,1,1,7,a,1,,4,0,1,1,1,1\n")
+            .contains("line 6: minor_total of process 7 falls from 5 to 4"));
+        assert!(message("1,1,1,7,\"a,1,,5,0,1,1,1,1\n").contains("a quote is not closed"));
+        assert!(message("").starts_with("p.csv: no samples"));
+    }
+}

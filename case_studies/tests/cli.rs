@@ -1,0 +1,193 @@
+//! `plot` as a user meets it: arguments in, exit status, messages and files out.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const PROFILE: &str = "# mp3 profile 1\n# host: guest\n# kernel: 7.2.12\n# hz: 250\n# rate_hz: 20\n\
+    4294912345 9000 0 31000000\n4294912357 70 2 900000\n4294912370 0 0 0\n# samples: 3\n# lost: 0\n";
+
+/// A directory of its own, removed with its owner.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("plot-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        fs::write(self.0.join(name), content).unwrap();
+        self
+    }
+
+    fn plot(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_plot")).args(arguments).current_dir(&self.0).output().unwrap()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        Path::new(&self.0).join(name).exists()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs `plot` on a bad file, and gives its one line of complaint.
+fn complaint(content: impl AsRef<[u8]>) -> String {
+    let dir = Dir::new();
+    let output = dir.file("bad.data", content).plot(&["bad.data"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!dir.has("bad.svg") && !dir.has("bad.png"), "nothing is drawn of a bad file");
+    assert_eq!(stderr(&output).lines().filter(|line| !line.contains("assumed")).count(), 1, "{}", stderr(&output));
+    stderr(&output)
+}
+
+#[test]
+fn draws_svg_and_png_beside_the_profile() {
+    let dir = Dir::new();
+    let output = dir.file("profile.data", PROFILE).plot(&["profile.data"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+    assert_eq!(
+        stdout(&output),
+        "profile.data: 3 samples at 20.00 Hz · 9,070 minor + 2 major = 9,072 page faults · 0.0319 s CPU time in 0.15 s\n\
+         profile.svg\nprofile.png\n"
+    );
+    let svg = String::from_utf8(dir.read("profile.svg")).unwrap();
+    for text in ["9,070 minor + 2 major", "guest · Linux 7.2.12", "Accumulated page faults", "minor 9,070", "(s)"] {
+        assert!(svg.contains(text), "{text} is missing in the SVG");
+    }
+    let png = dir.read("profile.png");
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 20_000, "{} bytes", png.len());
+}
+
+#[test]
+fn reads_the_classic_file_gzip_and_standard_input() {
+    let classic = "4294912345 9000 0 31000000\n4294912358 70 2 900000\nread 2 profiled data\n";
+    let dir = Dir::new();
+    let output = dir.file("classic.data", classic).plot(&["classic.data", "--hz", "100"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stderr(&output), "");
+    assert!(stdout(&output).contains("in 0.18 s"), "13 jiffies of 10 ms after one interval: {}", stdout(&output));
+    assert!(stderr(&dir.plot(&["classic.data"])).contains("classic.data: does not state its jiffies per second: 250"));
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(PROFILE.as_bytes()).unwrap();
+    let output = dir.file("packed.data.gz", gzip.finish().unwrap()).plot(&["packed.data.gz"]);
+    assert!(stdout(&output).contains("9,072 page faults") && dir.has("packed.svg"), "{}", stderr(&output));
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_plot"))
+        .args(["-", "-o", "piped.svg"])
+        .current_dir(&dir.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(PROFILE.as_bytes()).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert!(dir.has("piped.svg") && !dir.has("piped.png"));
+}
+
+#[test]
+fn several_files_share_a_figure_with_a_legend_by_name() {
+    let dir = Dir::new();
+    dir.file("before.data", PROFILE).file("after.data", PROFILE.replace("9000", "500"));
+    let output = dir.plot(&["before.data", "after.data", "-o", "both"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let svg = String::from_utf8(dir.read("both.svg")).unwrap();
+    assert!(svg.contains("before.data — 9,072 faults") && svg.contains("after.data — 572 faults"));
+    assert!(dir.has("both.png") && !dir.has("before.svg"));
+}
+
+#[test]
+fn draws_the_processes_of_a_per_process_file() {
+    let rows = "# mp3 per-process 1\n# rate_hz: 20\n\
+        time_ns,tick,jiffies,pid,comm,threads,flags,minor_total,major_total,user_ns_total,system_ns_total\n\
+        50000000,1,10,7,work,1,first,500,0,1000,1000\n50000000,1,10,8,\"a,b\",1,first,40,1,1000,1000\n\
+        100000000,2,22,7,work,1,final,700,0,2000,2000\n";
+    let dir = Dir::new();
+    let output = dir.file("p.csv", rows).plot(&["p.csv"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let svg = String::from_utf8(dir.read("p.svg")).unwrap();
+    assert!(svg.contains("7 work — 700 faults") && svg.contains("8 a,b — 41 faults"));
+}
+
+#[test]
+fn a_bad_file_is_named_with_its_line_and_why() {
+    assert_eq!(complaint(""), "plot: bad.data: empty: no samples\n");
+    assert!(complaint("# mp3 profile 1\n").contains("bad.data: no samples (lines read: 1)"));
+    assert!(complaint("# hz: 250\n1 2 3 4\n2 2 x 4\n").contains("bad.data: line 3: major: 'x' is not a whole decimal"));
+    assert!(complaint("1 2 3\n").contains("bad.data: line 1: 3 columns where 4 are expected"));
+    assert!(complaint("1 -2 3 4\n").contains("line 1: minor: -2 is negative"));
+    assert!(complaint("1 nan 3 4\n").contains("line 1: minor: 'nan' is not"));
+    assert!(complaint("1 99999999999999999999 3 4\n").contains("line 1: minor: 99999999999999999999 does not fit"));
+    assert!(complaint("50 1 1 1\n49 1 1 1\n").contains("line 2: jiffies go backwards (49 after 50)"));
+    assert!(complaint(b"\x7fELF\x02\x01\0\0").contains("bad.data: line 1: not text"));
+    assert!(complaint("# mp3 profile 2\n1 1 1 1\n").contains("line 1: format version 2"));
+}
+
+#[test]
+fn an_interrupted_writers_last_line_is_left_out() {
+    let dir = Dir::new();
+    let output = dir.file("cut.data", "# hz: 250\n1 10 0 5\n14 20 0 5\n27 30").plot(&["cut.data", "-o", "cut.svg"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("2 samples") && stdout(&output).contains("30 minor"));
+    assert!(stderr(&output).contains("cut.data: line 4 has no end"), "{}", stderr(&output));
+}
+
+#[test]
+fn exit_status_tells_usage_from_failure() {
+    let dir = Dir::new();
+    let output = dir.plot(&["missing.data"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "plot: missing.data: No such file or directory (os error 2)\n");
+    assert!(stderr(&dir.plot(&["."])).contains("plot: .: is a directory"));
+    dir.file("p.data", PROFILE);
+    assert!(stderr(&dir.plot(&["p.data", "-o", "no/such/dir"])).contains("no/such/dir.svg: cannot be written"));
+    dir.file("p.svg", PROFILE);
+    assert_eq!(dir.plot(&["p.svg"]).status.code(), Some(1));
+    assert_eq!(dir.read("p.svg"), PROFILE.as_bytes(), "an input is never overwritten");
+    for usage in [&[][..], &["p.data", "--hz", "0"], &["p.data", "--hz", "fast"], &["--no-such-option", "p.data"]] {
+        assert_eq!(dir.plot(usage).status.code(), Some(2), "{usage:?}");
+    }
+    for asked in ["--help", "--version"] {
+        assert_eq!(dir.plot(&[asked]).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let dir = Dir::new();
+    dir.file("p.data", PROFILE);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_plot"))
+        .args(["p.data", "-o", "p.svg"])
+        .current_dir(&dir.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
