@@ -15,6 +15,24 @@ END
         # mmdebstrap without root maps a range of user ids.
         [[ $EUID -eq 0 ]] || echo "newuidmap uidmap"
         ;;
+    running)
+        cat <<'END'
+bc bc
+bindgen bindgen
+bison bison
+dpkg-deb dpkg
+flex flex
+gcc gcc
+make make
+python3 python3-minimal
+rustc rustc
+xz xz-utils
+/usr/lib/rustlib/src rust-src
+/usr/include/gelf.h libelf-dev
+/usr/include/openssl/ssl.h libssl-dev
+/usr/include/zlib.h zlib1g-dev
+END
+        ;;
     lint)
         echo "shellcheck shellcheck"
         ;;

@@ -10,6 +10,7 @@ qemu_arguments() {
     esac
     # Virtual time counts instructions: one a nanosecond, whatever the host does.
     [[ $icount == no ]] || accelerator+=(-icount "shift=0,sleep=off")
+    # shellcheck disable=SC2054 # QEMU's commas
     QEMU=(
         qemu-system-x86_64 "${accelerator[@]}" -machine q35 -smp "$cpus" -m "$mem"
         -name mp3,debug-threads=on -pidfile "$tmp/qemu.pid"
@@ -38,6 +39,7 @@ qemu_arguments() {
 # It is the toolchain root's QEMU, not the machine's: before 8.1, emulating with several threads could run an instruction
 # that the kernel had just patched away (QEMU commit deba78709a), and one boot in a dozen died of "Oops: int3".
 qemu_start() {
+    # shellcheck disable=SC2016 # the inner shell expands it
     setpriv --pdeathsig TERM timeout --foreground --kill-after=5 "$limit" \
         bash -euc '. "$1"; shift; root_enter "$@"' - "$MP3_TOP/vm/lib/root.sh" \
         "$root" "$tmp" "$kernel/guest" -- setpriv --pdeathsig KILL "${QEMU[@]}" <&0 2>"$tmp/qemu.err" &
@@ -46,19 +48,19 @@ qemu_start() {
 
 # qemu_pin CPU...: puts the thread of virtual CPU n on the n-th of these host CPUs, beginning anew when they are used up.
 qemu_pin() {
-    local host=("$@") pid thread name n=0
-    until [[ -s $tmp/qemu.pid ]]; do
+    local host=("$@") thread threads=() want=$cpus n cpu
+    # They are called "CPU 0/KVM" or "CPU 1/TCG"; with --icount, one thread is all of them: "ALL CPUs/TCG".
+    [[ $icount == no ]] || want=1
+    while [[ ${#threads[@]} -lt $want ]]; do
         kill -0 "$qemu" 2>/dev/null || return 0
         sleep 0.01
+        [[ -s $tmp/qemu.pid ]] || continue
+        mapfile -t threads < <(grep -l '^\(CPU [0-9]*\|ALL CPUs\)/' "/proc/$(<"$tmp/qemu.pid")"/task/*/comm 2>/dev/null)
     done
-    pid=$(<"$tmp/qemu.pid")
-    # QEMU writes the file when the threads are there. They are called "CPU 0/KVM", "CPU 1/TCG", or "ALL CPUs/TCG".
-    for thread in "/proc/$pid/task"/*; do
-        name=$(<"$thread/comm")
-        if [[ $name == *CPU* ]]; then
-            [[ $name =~ ^CPU\ ([0-9]+) ]] && n=${BASH_REMATCH[1]}
-            taskset -cp "${host[n % ${#host[@]}]}" "${thread##*/}" >/dev/null ||
-                die --status 125 "--pin: CPU ${host[n % ${#host[@]}]} cannot be had on this machine"
-        fi
+    for thread in "${threads[@]}"; do
+        n=$(sed -n 's,^CPU \([0-9]*\)/.*,\1,p' "$thread")
+        cpu=${host[${n:-0} % ${#host[@]}]}
+        taskset -cp "$cpu" "$(basename "$(dirname "$thread")")" >/dev/null ||
+            die --status 125 "--pin: CPU $cpu cannot be had on this machine"
     done
 }

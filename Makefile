@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. `make help` lists what it opens to. Kbuild beside it is what the kernel's build system reads.
+
+# A tree that vm/prepare --running-kernel made for the running kernel comes first: Debian's own lacks the Rust metadata.
+RELEASE := $(shell uname -r)
+RUNNING := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mp3/running/$(RELEASE)
+KDIR ?= $(if $(wildcard $(RUNNING)),$(RUNNING),/lib/modules/$(RELEASE)/build)
+PREFIX ?= /usr/local
+CARGO ?= vm/cargo
+
+# Where the built things stand side by side, as they are used: for this machine, and for the guest.
+OUT := out
+GUEST := $(OUT)/vm
+# What Kbuild makes goes here, not beside the sources.
+OBJECTS := $(CURDIR)/target/kbuild
+
+PROGRAMS := work userapp monitor plot
+GUEST_PACKAGES := work userapp monitor tests
+GUEST_PROGRAMS := work userapp monitor mp3-tests
+# Static, since the guest has no libraries; by the toolchain root's cargo, so that they are the same from every machine.
+GUEST_TARGET := x86_64-unknown-linux-gnu
+GUEST_CARGO := RUSTFLAGS="-C target-feature=+crt-static" MP3_CARGO=root vm/cargo
+
+BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* case_studies/*)
+ASH_SCRIPTS := vm/guest/init vm/guest/run
+
+.PHONY: all module programs install uninstall demo test test-host test-vm vm guest module-vm prepare fmt lint clean help
+
+all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
+
+module: ## mp3.ko for the running kernel
+	@vm/preflight "$(KDIR)"
+	@mkdir -p $(OUT) $(OBJECTS)/native
+	@vm/stage "building mp3.ko against $(KDIR)" \
+		$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(OBJECTS)/native $(if $(RUSTC),RUSTC=$(RUSTC)) modules
+	@cp $(OBJECTS)/native/mp3.ko $(OUT)/
+
+programs: ## the programs for this machine
+	@mkdir -p $(OUT)
+	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS))
+	@cp $(addprefix target/release/,$(PROGRAMS)) $(OUT)/
+
+install: ## what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)
+	@for file in mp3.ko $(PROGRAMS); do \
+		[ -e $(OUT)/$$file ] || { echo "install: $(OUT)/$$file is not built; start with: make" >&2; exit 1; }; done
+	install -D -m 644 $(OUT)/mp3.ko "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(addprefix $(OUT)/,$(PROGRAMS)) "$(DESTDIR)$(PREFIX)/bin"
+	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
+
+uninstall: ## takes back what install put there
+	rm -f "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
+	rm -f $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(program)")
+	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
+
+# The module says for which kernel it was built.
+MODULE_RELEASE = $(firstword $(shell modinfo -F vermagic $(OUT)/mp3.ko 2>/dev/null) $(RELEASE))
+MODULE_DIR = /lib/modules/$(MODULE_RELEASE)/updates
+
+demo: ## everything from nothing: a profile of a workload in the virtual machine, and its picture
+	@vm/demo
+
+test: prepare ## all tests, here and in the virtual machine, with a total
+	@vm/test host vm
+
+test-host: ## the tests that need no kernel module
+	@vm/test host
+
+test-vm: prepare ## the tests in the virtual machine, against the real module
+	@vm/test vm
+
+vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at hand
+	@vm/run
+
+guest: prepare ## mp3.ko and the programs for the virtual machine, in out/vm/
+	@$(MAKE) --no-print-directory module-vm
+	@vm/stage "building the guest's programs" $(GUEST_CARGO) build --release --target-dir target/guest \
+		--target $(GUEST_TARGET) $(addprefix --package ,$(GUEST_PACKAGES))
+	@cp $(addprefix target/guest/$(GUEST_TARGET)/release/,$(GUEST_PROGRAMS)) $(GUEST)/
+
+module-vm: prepare ## only mp3.ko for the virtual machine
+	@mkdir -p $(GUEST) $(OBJECTS)/vm
+	@vm/stage "building mp3.ko for the virtual machine's kernel" vm/kbuild --into $(OBJECTS)/vm modules
+	@cp $(OBJECTS)/vm/mp3.ko $(GUEST)/
+
+prepare: ## the virtual machine's kernel, its toolchain and its guest, once (in ~/.cache/mp3)
+	@vm/prepare
+
+fmt: ## formats all Rust
+	$(CARGO) fmt --all
+	rustfmt --edition 2021 mp3_module/mp3_main.rs
+
+lint: prepare ## formatting, clippy on programs and module, shellcheck
+	@vm/lint $(BASH_SCRIPTS) -- $(ASH_SCRIPTS)
+
+clean: ## what was built here (the prepared kernel in ~/.cache/mp3 stays)
+	rm -rf target $(OUT)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
