@@ -11,8 +11,7 @@ VERDICT_TAINT=$((1 << 7 | 1 << 9 | 1 << 5))
 # verdict_excerpt LOG PATTERN: the kernel's message, from the first line that matches, on stderr.
 verdict_excerpt() {
     local first
-    first=$(grep -nEm1 "$2" "$1" | cut -d: -f1)
-    [[ -n $first ]] || return 0
+    first=$(grep -nEm1 "$2" "$1" | cut -d: -f1) || return 0
     sed -n "$((first > 2 ? first - 2 : 1)),$((first + 70))p" "$1" >&2
 }
 

@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# Adds up what test runners say.
+
+# total_of FILE...: prints "PASSED FAILED", the sums over cargo's "test result:" lines and over plain lines
+# "N passed, N failed".
+total_of() {
+    cat "$@" | awk '
+        /^test result: / {
+            for (i = 2; i <= NF; i++) {
+                if ($i ~ /^passed/) passed += $(i - 1)
+                if ($i ~ /^failed/) failed += $(i - 1)
+            }
+        }
+        /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+        END { print passed + 0, failed + 0 }'
+}
