@@ -22,7 +22,7 @@ GUEST_PROGRAMS := work userapp monitor mp3-tests
 GUEST_TARGET := x86_64-unknown-linux-gnu
 GUEST_CARGO := RUSTFLAGS="-C target-feature=+crt-static" MP3_CARGO=root vm/cargo
 
-BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* case_studies/*)
+BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/tests/* case_studies/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
 .PHONY: all module programs install uninstall demo test test-host test-vm vm guest module-vm prepare fmt lint clean help

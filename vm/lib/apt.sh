@@ -11,21 +11,27 @@ apt_open() {
     : >"$dir/status"
     printf 'deb [signed-by=%s] %s %s main\n' \
         "$APT_KEYRING" "$mirror" trixie "$APT_KEYRING" "$mirror" trixie-backports >"$dir/sources.list"
-    APT=(
-        -o Dir::Etc::SourceList="$dir/sources.list"
-        -o Dir::Etc::SourceParts=/dev/null
-        -o Dir::Etc::Preferences=/dev/null
-        -o Dir::Etc::PreferencesParts=/dev/null
-        -o Dir::State="$dir"
-        -o Dir::State::Status="$dir/status"
-        -o Dir::State::Lists="$dir/lists"
-        -o Dir::Cache="$dir/cache"
-        -o APT::Architecture=amd64
-        -o APT::Architectures::=amd64
-        -o APT::Sandbox::User=
-        -o Acquire::Languages=none
-        -o Acquire::Retries=3
-    )
+    # After the machine's own configuration, so that its proxies hold, and its hooks do not run here.
+    cat >"$dir/apt.conf" <<END
+Dir::Etc::SourceList "$dir/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
+Dir::State "$dir";
+Dir::State::Status "$dir/status";
+Dir::State::Lists "$dir/lists";
+Dir::Cache "$dir/cache";
+#clear APT::Architectures;
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+END
+    APT=(-c "$dir/apt.conf")
     apt-get "${APT[@]}" -qq update >&2 ||
         die "cannot read the package lists of trixie and trixie-backports from $mirror" \
             "is the network up? Another mirror: MP3_MIRROR=URI $0"

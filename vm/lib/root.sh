@@ -4,6 +4,9 @@
 # It belongs to whoever makes it: the archive is unpacked without owners, and entered through a user namespace unless
 # the caller is root. So neither making nor using nor deleting it needs root.
 
+# A user's PATH need not lead to chroot.
+PATH=$PATH:/usr/sbin:/sbin
+
 # What a kernel tree, a module in Rust and its checks need (clang and lld are for a debug kernel, and come with it), and
 # what the guest runs on and from.
 ROOT_PACKAGES=(
