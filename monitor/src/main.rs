@@ -1,2 +1,79 @@
-//! Placeholder: being written.
-fn main() {}
+// SPDX-License-Identifier: GPL-2.0
+
+//! `monitor`: prints what the mp3 module has sampled.
+
+mod cli;
+mod progress;
+
+use anyhow::Context;
+use clap::Parser;
+use cli::Cli;
+use monitor::format::{Csv, Format, Json, Text};
+use monitor::machine::Machine;
+use monitor::output::Output;
+use monitor::poller::Poller;
+use monitor::signals::Signals;
+use monitor::{record, Device, RecordError, Sink};
+use progress::Progress;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read this has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("monitor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let signals = Signals::block().context("cannot take signals")?;
+    let device = Device::open(&cli.device)?;
+    let file = match &cli.output {
+        Some(path) => File::create(path).with_context(|| path.display().to_string())?,
+        None => File::from(duplicate(io::stdout())?),
+    };
+    let mut output = Output::new(file, &signals)?;
+    let mut format: Box<dyn Format> = match (cli.per_process, cli.json) {
+        (true, _) => Box::new(Csv),
+        (_, true) => Box::new(Json),
+        _ => Box::new(Text),
+    };
+    let mut progress = Progress::new(&cli.device);
+    let mut poller = Poller::new(&device, &signals, duplicate(&output)?, &mut progress);
+    let sink = Sink { format: format.as_mut(), output: &mut output };
+    let machine = Machine::this(device.header());
+    let recorded = record(device.samples(), device.header(), machine, cli.options(), sink, &mut poller);
+    progress.clear();
+    let recorded = recorded.map_err(|error| name_output(error, cli))?;
+    eprint!("{}", recorded.summary);
+    Ok(())
+}
+
+fn duplicate(file: impl AsFd) -> anyhow::Result<OwnedFd> {
+    file.as_fd().try_clone_to_owned().context("cannot duplicate a descriptor")
+}
+
+/// Says where the output went that could not be written.
+fn name_output(error: RecordError, cli: &Cli) -> anyhow::Error {
+    let is_write = matches!(error, RecordError::Write(_));
+    let error = anyhow::Error::new(error);
+    match &cli.output {
+        Some(path) if is_write => error.context(path.display().to_string()),
+        None if is_write => error.context("standard output"),
+        _ => error,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(RecordError::Write(error) | RecordError::Wait(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+        _ => false,
+    }
+}

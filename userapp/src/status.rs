@@ -30,7 +30,7 @@ pub enum StatusError {
     #[error("{0}: not there; is mp3.ko loaded?")]
     Absent(PathBuf),
     /// The file could not be opened.
-    #[error("{path}: {source}{hint}", hint = access_hint(source))]
+    #[error("{path}{hint}", hint = access_hint(source))]
     Open {
         /// Which file.
         path: PathBuf,
@@ -101,9 +101,7 @@ pub fn open_error(path: &Path, source: io::Error) -> StatusError {
 
 fn access_hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; anyone may open it as the module makes it, so look at what this process is confined by"
-        }
+        io::ErrorKind::PermissionDenied => ": open to anyone as the module makes it; what confines this process?",
         _ => "",
     }
 }

@@ -27,7 +27,7 @@ pub enum BufferError {
     #[error("{0} MB: a workload has 1 to {MAX_MEGABYTES} MB")]
     Size(u32),
     /// `mmap` failed.
-    #[error("cannot map {megabytes} MB: {source}")]
+    #[error("cannot map {megabytes} MB")]
     Map {
         /// What was asked for.
         megabytes: u32,
@@ -35,8 +35,8 @@ pub enum BufferError {
         source: nix::Error,
     },
     /// `madvise` failed.
-    #[error("cannot have pages of 4 KiB (MADV_NOHUGEPAGE): {0}")]
-    Pages(nix::Error),
+    #[error("cannot have pages of 4 KiB (MADV_NOHUGEPAGE)")]
+    Pages(#[source] nix::Error),
 }
 
 impl Buffer {

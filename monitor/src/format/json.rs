@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An object a record, one a line.
+
+use super::{push_flags, push_number, Format, FIRST_DELAY, TOTALS_COLUMNS};
+use crate::comm::Printable;
+use crate::preamble::Preamble;
+use crate::summary::Summary;
+use abi::record::{Flags, SampleRecord};
+
+/// The fields of [`super::Csv`], `null` where the kernel does not count. Records only: nothing before, nothing after.
+#[derive(Debug, Default)]
+pub struct Json;
+
+impl Format for Json {
+    fn preamble(&mut self, _out: &mut Vec<u8>, _preamble: &Preamble) {}
+
+    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
+        out.push(b'{');
+        for (name, number) in [("time_ns", sample.time_ns), ("tick", sample.tick), ("jiffies", sample.jiffies)] {
+            push_name(out, name);
+            push_number(out, number);
+            out.push(b',');
+        }
+        push_name(out, "pid");
+        push_number(out, sample.pid);
+        out.push(b',');
+        push_name(out, "comm");
+        push_string(out, Printable::new(sample.comm_bytes()).as_bytes());
+        out.push(b',');
+        push_name(out, "registration");
+        push_number(out, sample.registration);
+        out.push(b',');
+        push_name(out, "flags");
+        out.push(b'"');
+        push_flags(out, sample.flags);
+        out.extend_from_slice(b"\",");
+        push_name(out, "threads");
+        push_number(out, sample.threads);
+        let counts_delays = sample.flags.contains(Flags::DELAYS);
+        for (index, (name, number)) in TOTALS_COLUMNS.into_iter().zip(sample.totals.to_array()).enumerate() {
+            out.push(b',');
+            push_name(out, name);
+            if index < FIRST_DELAY || counts_delays {
+                push_number(out, number);
+            } else {
+                out.extend_from_slice(b"null");
+            }
+        }
+        for (name, number) in [("resident_pages", sample.resident_pages), ("swapped_pages", sample.swapped_pages)] {
+            out.push(b',');
+            push_name(out, name);
+            push_number(out, number);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn summary(&mut self, _out: &mut Vec<u8>, _summary: &Summary) {}
+}
+
+fn push_name(out: &mut Vec<u8>, name: &str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// `text` is UTF-8 without control characters, so that only these two need care.
+fn push_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for &byte in text {
+        if byte == b'"' || byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+    use serde_json::Value;
+
+    fn object(comm: &[u8], flags: Flags) -> Value {
+        let mut out = vec![];
+        Json.sample(&mut out, &sample(comm, flags));
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn an_object_has_the_fields_of_a_row() {
+        let object = object(b"work", Flags::FIRST | Flags::DELAYS);
+        assert_eq!(object["time_ns"], 7_000_000_000_u64);
+        assert_eq!(object["flags"], "first|delays");
+        assert_eq!(object["wpcopy_delay_ns_total"], 13);
+        assert_eq!(object.as_object().unwrap().len(), 8 + TOTALS_COLUMNS.len() + 2);
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_count_is_null() {
+        let object = object(b"work", Flags::default());
+        assert_eq!(object["run_delay_ns_total"], 7);
+        assert_eq!(object["blkio_delay_ns_total"], Value::Null);
+    }
+
+    #[test]
+    fn names_cannot_break_an_object() {
+        assert_eq!(object(b"\"},{\\\n", Flags::default())["comm"], r#""},{\\\x0a"#);
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is said on stderr meanwhile.
+
+use monitor::poller::Tell;
+use monitor::Summary;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The terminal is written to no more often.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// A line that is written over and over, if stderr is a terminal that the profile does not go to.
+pub struct Progress {
+    device: PathBuf,
+    is_shown: bool,
+    last: Option<Instant>,
+}
+
+impl Progress {
+    /// About what comes from `device`.
+    pub fn new(device: &Path) -> Self {
+        let is_shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        Progress { device: device.to_owned(), is_shown, last: None }
+    }
+
+    /// Makes room for what comes next.
+    pub fn clear(&mut self) {
+        if self.last.take().is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Tell for Progress {
+    fn nothing_yet(&mut self) {
+        self.clear();
+        let device = self.device.display();
+        eprintln!("monitor: {device}: no process is registered; waiting for one (userapp register PID)");
+    }
+
+    fn progress(&mut self, summary: &Summary) {
+        if !self.is_shown || summary.samples == 0 || self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let totals = &summary.totals;
+        // Progress that cannot be shown is no failure.
+        let _ = write!(
+            io::stderr(),
+            "\r\x1b[K{:.1} s: {} samples, {} minor and {} major faults, {:.3} s CPU, {} lost",
+            summary.duration_ns as f64 / 1e9,
+            summary.samples,
+            totals.minor_faults,
+            totals.major_faults,
+            totals.cpu_ns() as f64 / 1e9,
+            summary.lost
+        );
+    }
+}

@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the ring into a file.
+
+use crate::format::Format;
+use crate::intervals::Intervals;
+use crate::machine::Machine;
+use crate::preamble::Preamble;
+use crate::summary::Summary;
+use crate::ticks::{TickLine, Ticks};
+use abi::header::{word, Header};
+use abi::record::{SampleRecord, SAMPLE_WORDS};
+use abi::ring::{Reader, WentBackwards};
+use abi::words::ReadWords;
+use std::io::{self, Write};
+
+/// Records copied from the ring at a time: 768 KiB, in reach of the caches.
+const BATCH: usize = 4096;
+
+/// Bytes gathered before they are written, when there is no pause in which to do it.
+const ENOUGH: usize = 64 * 1024;
+
+/// The first record to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// The first since the last time that nothing was registered: the profile that is running, or the last one.
+    #[default]
+    Profile,
+    /// The oldest that the ring still has.
+    Oldest,
+    /// As [`Begin::Profile`] if one is running; otherwise the first of the next.
+    Next,
+}
+
+/// When to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// When the last registered process is gone.
+    #[default]
+    LastProcess,
+    /// When everything that was there at the beginning has been read.
+    Drained,
+    /// Never, unless told.
+    Never,
+}
+
+/// What to record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The first record to print.
+    pub begin: Begin,
+    /// When to stop.
+    pub end: End,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// There may be something new.
+    GoOn,
+    /// Somebody asked for the end.
+    Stop,
+}
+
+/// Whoever waits while there is nothing to read.
+pub trait Wait {
+    /// Called once, if nothing is registered and there is nothing to print.
+    fn nothing_yet(&mut self) {}
+
+    /// Called whenever everything has been written.
+    fn progress(&mut self, _summary: &Summary) {}
+
+    /// Waits until there may be records from `position` on. If `pending`, there are some: asks only whether to stop.
+    fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake>;
+}
+
+/// How a recording ended.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What it came to.
+    pub summary: Summary,
+    /// It was told to stop before its end.
+    pub stopped: bool,
+}
+
+/// A recording that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The ring is not the one it was.
+    #[error("this is no longer the ring that it was")]
+    Ring(#[from] WentBackwards),
+    /// Waiting for the module failed.
+    #[error("cannot wait for records")]
+    Wait(#[source] io::Error),
+    /// The output could not be written.
+    #[error("cannot write")]
+    Write(#[source] io::Error),
+}
+
+/// What to print, and where.
+pub struct Sink<'a> {
+    /// How.
+    pub format: &'a mut dyn Format,
+    /// Where to.
+    pub output: &'a mut dyn Write,
+}
+
+/// Prints the records of the ring in `memory`.
+///
+/// Lines are complete whenever something is written, and everything that was read is written before waiting. Memory
+/// does not grow with time: it holds a batch and an entry for each registered process.
+///
+/// # Errors
+///
+/// [`RecordError`]. What was written until then is in complete lines, unless it is the writing that failed.
+pub fn record<M: ReadWords>(
+    memory: &M,
+    header: &Header,
+    machine: Machine,
+    options: Options,
+    sink: Sink,
+    wait: &mut dyn Wait,
+) -> Result<Recorded, RecordError> {
+    let mut reader = reader(memory, header, options.begin);
+    let begin = reader.position();
+    let mut end = options.end;
+    let mut drained_at = memory.load_acquire(word::COMMITTED);
+    let mut stopped = false;
+    let mut said_nothing_yet = false;
+    let mut batch = vec![[0; SAMPLE_WORDS]; BATCH];
+    let mut recorder = Recorder::new(header, machine, sink);
+    let sampler_before = Sampler::so_far(memory);
+
+    loop {
+        // In this order: what was committed before a tick was complete, or before the last process went, is read below.
+        let none_before = memory.load_acquire(word::REGISTERED) == 0;
+        let completed = memory.load_acquire(word::COMPLETED_TICK);
+        let lost_before = reader.lost();
+        let records = reader.read(memory, &mut batch)?;
+        if reader.lost() != lost_before {
+            recorder.lose(reader.lost());
+        }
+        for words in records {
+            recorder.take(&SampleRecord::from_words(words))?;
+        }
+
+        let pending = reader.pending(memory) > 0;
+        let none_left = none_before && !pending && memory.load_acquire(word::REGISTERED) == 0;
+        if !pending {
+            recorder.close(if none_left { u64::MAX } else { completed });
+            recorder.flush()?;
+            wait.progress(&recorder.summary);
+        }
+        let nothing_yet = reader.position() == begin;
+        let over = match end {
+            End::Drained => reader.position() >= drained_at,
+            End::LastProcess => none_left && !nothing_yet,
+            End::Never => false,
+        };
+        if over {
+            break;
+        }
+        if none_left && nothing_yet && !said_nothing_yet {
+            said_nothing_yet = true;
+            wait.nothing_yet();
+        }
+        if wait.wait(reader.position(), pending).map_err(RecordError::Wait)? == Wake::Stop && !stopped {
+            // What is there by now belongs to it.
+            stopped = true;
+            end = End::Drained;
+            drained_at = memory.load_acquire(word::COMMITTED);
+        }
+    }
+    let summary = recorder.finish(&Sampler::so_far(memory).since(&sampler_before))?;
+    Ok(Recorded { summary, stopped })
+}
+
+fn reader<M: ReadWords>(memory: &M, header: &Header, begin: Begin) -> Reader<SAMPLE_WORDS> {
+    // Before the others: a profile that begins right now begins at this position or later.
+    let committed = memory.load_acquire(word::COMMITTED);
+    let is_running = memory.load_acquire(word::REGISTERED) > 0;
+    let profile = memory.load_acquire(word::SESSION_START).min(memory.load_acquire(word::COMMITTED));
+    match begin {
+        Begin::Oldest => Reader::at_oldest(header, memory),
+        Begin::Next if !is_running => Reader::at(header, committed),
+        Begin::Profile | Begin::Next => Reader::at(header, profile),
+    }
+}
+
+/// What the module's sampler has done.
+struct Sampler {
+    ns: u64,
+    records: u64,
+}
+
+impl Sampler {
+    fn so_far<M: ReadWords>(memory: &M) -> Self {
+        Sampler { ns: memory.load_relaxed(word::SAMPLING_NS), records: memory.load_relaxed(word::COMMITTED) }
+    }
+
+    fn since(&self, earlier: &Sampler) -> Self {
+        Sampler { ns: self.ns.saturating_sub(earlier.ns), records: self.records.saturating_sub(earlier.records) }
+    }
+}
+
+/// Whether the records at hand follow those before.
+enum Continuity {
+    Whole,
+    /// Some were lost.
+    Broken,
+    /// Some were lost, and the first after them was of this tick.
+    BrokenUntil(u64),
+}
+
+/// Records on their way into the file.
+struct Recorder<'a> {
+    sink: Sink<'a>,
+    out: Vec<u8>,
+    /// Not printed yet.
+    preamble: Option<Preamble>,
+    intervals: Intervals,
+    ticks: Ticks,
+    summary: Summary,
+    continuity: Continuity,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(header: &Header, machine: Machine, sink: Sink<'a>) -> Self {
+        Recorder {
+            sink,
+            out: Vec::with_capacity(2 * ENOUGH),
+            preamble: Some(Preamble { machine, header: *header, first_time_ns: None }),
+            intervals: Intervals::default(),
+            ticks: Ticks::default(),
+            summary: Summary::new(header.rate_hz),
+            continuity: Continuity::Whole,
+        }
+    }
+
+    fn take(&mut self, sample: &SampleRecord) -> Result<(), RecordError> {
+        if self.preamble.is_some() {
+            self.begin(Some(sample.time_ns));
+        }
+        if matches!(self.continuity, Continuity::Broken) {
+            self.continuity = Continuity::BrokenUntil(sample.tick);
+        }
+        let alone = self.intervals.live() == 0;
+        let interval = self.intervals.advance(sample);
+        self.summary.add(sample, &interval, alone);
+        let closed = self.ticks.push(sample, &interval);
+        self.print(closed);
+        self.sink.format.sample(&mut self.out, sample);
+        if self.out.len() >= ENOUGH {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// The reader has lost `total` records by now.
+    fn lose(&mut self, total: u64) {
+        self.summary.lost = total;
+        self.summary.interrupt();
+        self.continuity = Continuity::Broken;
+    }
+
+    /// No record of `completed` or an earlier tick follows.
+    fn close(&mut self, completed: u64) {
+        let closed = self.ticks.close_through(completed);
+        self.print(closed);
+    }
+
+    fn print(&mut self, closed: Option<TickLine>) {
+        let Some(line) = closed else { return };
+        self.sink.format.tick(&mut self.out, &line);
+        if let Continuity::BrokenUntil(tick) = self.continuity {
+            // This one began and ended after the loss: whoever is registered had a record in it.
+            if line.tick > tick {
+                self.intervals.forget_before(line.tick);
+                self.continuity = Continuity::Whole;
+            }
+        }
+    }
+
+    fn begin(&mut self, first_time_ns: Option<u64>) {
+        if let Some(mut preamble) = self.preamble.take() {
+            preamble.first_time_ns = first_time_ns;
+            self.sink.format.preamble(&mut self.out, &preamble);
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), RecordError> {
+        self.summary.processes = self.intervals.begun();
+        self.sink.output.write_all(&self.out).and_then(|()| self.sink.output.flush()).map_err(RecordError::Write)?;
+        self.out.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, sampler: &Sampler) -> Result<Summary, RecordError> {
+        self.begin(None);
+        self.close(u64::MAX);
+        self.summary.processes = self.intervals.begun();
+        self.summary.sampling_ns = sampler.ns;
+        self.summary.sampling_records = sampler.records;
+        self.sink.format.summary(&mut self.out, &self.summary);
+        self.flush()?;
+        Ok(self.summary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Csv, Text};
+    use crate::heap::Ring;
+    use crate::machine::Delays;
+    use abi::record::{Flags, Totals};
+
+    /// What the module does while the monitor waits, one closure a wait; then the monitor is stopped.
+    struct Script<'a> {
+        steps: Vec<Box<dyn FnMut() + 'a>>,
+        nothing_yet: u32,
+        waited_for: Vec<u64>,
+    }
+
+    impl<'a> Script<'a> {
+        fn new(steps: Vec<Box<dyn FnMut() + 'a>>) -> Self {
+            Script { steps, nothing_yet: 0, waited_for: vec![] }
+        }
+    }
+
+    impl Wait for Script<'_> {
+        fn nothing_yet(&mut self) {
+            self.nothing_yet += 1;
+        }
+
+        fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake> {
+            if pending {
+                return Ok(Wake::GoOn);
+            }
+            self.waited_for.push(position);
+            if self.steps.is_empty() {
+                return Ok(Wake::Stop);
+            }
+            self.steps.remove(0)();
+            Ok(Wake::GoOn)
+        }
+    }
+
+    /// One process's records, with 10 minor faults and 1000 ns more in each.
+    struct Process<'a> {
+        ring: &'a Ring,
+        registration: u64,
+    }
+
+    impl Process<'_> {
+        fn sample(&self, tick: u64, minor_faults: u64, flags: Flags) {
+            self.ring.push(SampleRecord {
+                time_ns: tick * 50_000_000,
+                tick,
+                jiffies: tick * 12,
+                pid: 100,
+                flags,
+                registration: self.registration,
+                totals: Totals { minor_faults, user_ns: minor_faults * 100, ..Totals::default() },
+                ..SampleRecord::default()
+            });
+        }
+
+        fn register(&self, tick: u64) {
+            self.ring.set(word::SESSION_START, self.ring.position());
+            self.sample(tick, 0, Flags::FIRST);
+            self.ring.set(word::REGISTERED, 1);
+        }
+
+        fn tick(&self, tick: u64, minor_faults: u64) {
+            self.sample(tick, minor_faults, Flags::default());
+            self.ring.set(word::COMPLETED_TICK, tick);
+        }
+
+        fn unregister(&self, tick: u64, minor_faults: u64) {
+            self.sample(tick, minor_faults, Flags::FINAL);
+            self.ring.set(word::REGISTERED, 0);
+        }
+    }
+
+    fn machine() -> Machine {
+        Machine { host: String::new(), kernel: String::new(), cpus: 1, delays: Delays::Absent }
+    }
+
+    fn record_as(format: &mut dyn Format, ring: &Ring, options: Options, wait: &mut Script) -> (String, Recorded) {
+        let mut output = vec![];
+        let sink = Sink { format, output: &mut output };
+        let recorded = record(&ring.memory, &ring.header, machine(), options, sink, wait).unwrap();
+        (String::from_utf8(output).unwrap(), recorded)
+    }
+
+    /// The lines of a profile that are no comments, in columns 1 and 2.
+    fn profile(ring: &Ring, options: Options, wait: &mut Script) -> (Vec<(u64, u64)>, Recorded) {
+        let (text, recorded) = record_as(&mut Text, ring, options, wait);
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let columns = lines.map(|line| {
+            let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+            assert_eq!((numbers.len(), numbers[3]), (4, numbers[1] * 100));
+            (numbers[0] / 12, numbers[1])
+        });
+        (columns.collect(), recorded)
+    }
+
+    const RUNNING: Options = Options { begin: Begin::Profile, end: End::LastProcess };
+
+    #[test]
+    fn a_line_a_tick_until_the_last_process_is_gone() {
+        let ring = Ring::new(64);
+        let process = Process { ring: &ring, registration: 1 };
+        let mut script = Script::new(vec![
+            Box::new(|| process.register(5)),
+            Box::new(|| process.tick(5, 10)),
+            Box::new(|| {
+                process.tick(6, 30);
+                process.tick(7, 30);
+            }),
+            Box::new(|| process.unregister(8, 31)),
+        ]);
+        let (lines, recorded) = profile(&ring, RUNNING, &mut script);
+        assert_eq!(lines, [(5, 10), (6, 20), (7, 0), (8, 1)]);
+        assert_eq!(script.nothing_yet, 1);
+        assert_eq!(script.waited_for, [0, 1, 2, 4]);
+        let summary = recorded.summary;
+        assert_eq!((summary.samples, summary.processes, summary.lost), (5, 1, 0));
+        assert_eq!(summary.totals.minor_faults, 31);
+        assert!(!recorded.stopped);
+    }
+
+    #[test]
+    fn a_profile_that_is_over_is_printed_at_once_and_an_older_one_is_not() {
+        let ring = Ring::new(64);
+        for (registration, tick) in [(1, 5), (2, 90)] {
+            let process = Process { ring: &ring, registration };
+            process.register(tick);
+            process.tick(tick, 10);
+            process.unregister(tick + 1, 12);
+        }
+        let (lines, _) = profile(&ring, RUNNING, &mut Script::new(vec![]));
+        assert_eq!(lines, [(90, 10), (91, 2)]);
+        let all = Options { begin: Begin::Oldest, ..RUNNING };
+        let (lines, _) = profile(&ring, all, &mut Script::new(vec![]));
+        assert_eq!(lines, [(5, 10), (6, 2), (90, 10), (91, 2)]);
+        let next = Options { begin: Begin::Next, ..RUNNING };
+        let third = Process { ring: &ring, registration: 3 };
+        let mut script = Script::new(vec![Box::new(|| third.register(99)), Box::new(|| third.unregister(99, 7))]);
+        let (lines, _) = profile(&ring, next, &mut script);
+        assert_eq!((lines, script.nothing_yet), (vec![(99, 7)], 1));
+    }
+
+    #[test]
+    fn next_joins_a_profile_that_is_running() {
+        let ring = Ring::new(64);
+        let process = Process { ring: &ring, registration: 1 };
+        process.register(5);
+        process.tick(5, 10);
+        let next = Options { begin: Begin::Next, ..RUNNING };
+        let mut script = Script::new(vec![Box::new(|| process.unregister(6, 11))]);
+        assert_eq!(profile(&ring, next, &mut script).0, [(5, 10), (6, 1)]);
+    }
+
+    #[test]
+    fn following_goes_on_with_the_next_profile() {
+        let ring = Ring::new(64);
+        let (first, second) = (Process { ring: &ring, registration: 1 }, Process { ring: &ring, registration: 2 });
+        let mut script = Script::new(vec![
+            Box::new(|| first.register(5)),
+            // Nothing is registered any more: its line is not held back until the next profile.
+            Box::new(|| first.unregister(5, 3)),
+            Box::new(|| second.register(5)),
+            Box::new(|| second.unregister(5, 4)),
+        ]);
+        let (lines, recorded) = profile(&ring, Options { begin: Begin::Profile, end: End::Never }, &mut script);
+        assert_eq!(lines, [(5, 3), (5, 4)]);
+        assert!(recorded.stopped);
+        assert_eq!(recorded.summary.processes, 2);
+    }
+
+    #[test]
+    fn draining_ends_with_what_is_there() {
+        let ring = Ring::new(64);
+        let process = Process { ring: &ring, registration: 1 };
+        let drain = Options { begin: Begin::Profile, end: End::Drained };
+        let mut script = Script::new(vec![]);
+        let (text, recorded) = record_as(&mut Text, &ring, drain, &mut script);
+        assert!(text.starts_with("# mp3 profile 1\n") && text.contains("# samples: 0\n"), "{text}");
+        assert_eq!((recorded.summary.samples, script.nothing_yet), (0, 0));
+
+        process.register(5);
+        process.tick(5, 10);
+        process.sample(6, 15, Flags::default());
+        let (lines, recorded) = profile(&ring, drain, &mut script);
+        assert_eq!(lines, [(5, 10), (6, 5)]);
+        assert_eq!(recorded.summary.totals.minor_faults, 15);
+    }
+
+    #[test]
+    fn stopped_it_still_prints_what_had_come_by_then() {
+        let ring = Ring::new(64);
+        let process = Process { ring: &ring, registration: 1 };
+        process.register(5);
+        struct StopAfter<'a>(&'a dyn Fn());
+        impl Wait for StopAfter<'_> {
+            fn wait(&mut self, _position: u64, _pending: bool) -> io::Result<Wake> {
+                (self.0)();
+                Ok(Wake::Stop)
+            }
+        }
+        let mut output = vec![];
+        let sink = Sink { format: &mut Text, output: &mut output };
+        let mut wait = StopAfter(&|| process.sample(5, 10, Flags::default()));
+        let recorded = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut wait).unwrap();
+        assert!(recorded.stopped);
+        assert_eq!((recorded.summary.samples, recorded.summary.totals.minor_faults), (2, 10));
+        assert!(String::from_utf8(output).unwrap().contains("\n60 10 0 1000\n"));
+    }
+
+    #[test]
+    fn lost_records_are_counted_and_totals_stay_exact() {
+        let ring = Ring::new(8);
+        let (slow, other) = (Process { ring: &ring, registration: 1 }, Process { ring: &ring, registration: 2 });
+        let mut script = Script::new(vec![
+            Box::new(|| slow.register(1)),
+            Box::new(|| {
+                // Its end is among what is lost.
+                other.sample(1, 0, Flags::FIRST);
+                for tick in 1..=40 {
+                    if tick <= 20 {
+                        let end = if tick == 20 { Flags::FINAL } else { Flags::default() };
+                        other.sample(tick, 5 * tick, end);
+                    }
+                    slow.tick(tick, 10 * tick);
+                }
+            }),
+            Box::new(|| slow.unregister(41, 402)),
+        ]);
+        let (lines, recorded) = profile(&ring, RUNNING, &mut script);
+        assert_eq!(lines[..2], [(1, 0), (33, 330)]);
+        assert_eq!(lines.last(), Some(&(41, 2)));
+        assert_eq!(lines.iter().map(|line| line.1).sum::<u64>(), 402);
+        assert_eq!(recorded.summary.samples + recorded.summary.lost, ring.position());
+        assert_eq!((recorded.summary.lost, recorded.summary.missed_ticks), (53, 0));
+    }
+
+    #[test]
+    fn what_was_registered_when_records_were_lost_is_not_remembered_for_ever() {
+        let ring = Ring::new(8);
+        let mut csv = Csv;
+        let mut output = vec![];
+        let sink = Sink { format: &mut csv, output: &mut output };
+        let mut recorder = Recorder::new(&ring.header, machine(), sink);
+        let sample = |registration, tick| SampleRecord { registration, tick, ..SampleRecord::default() };
+        for registration in 1..=100 {
+            recorder.take(&sample(registration, 1)).unwrap();
+        }
+        recorder.lose(1_000);
+        for tick in 10..=12 {
+            recorder.take(&sample(100, tick)).unwrap();
+            recorder.take(&sample(101, tick)).unwrap();
+        }
+        assert_eq!(recorder.intervals.live(), 2);
+    }
+
+    #[test]
+    fn a_ring_that_goes_back_is_an_error() {
+        let ring = Ring::new(8);
+        let process = Process { ring: &ring, registration: 1 };
+        process.register(1);
+        let mut script = Script::new(vec![Box::new(|| ring.set(word::COMMITTED, 0))]);
+        let mut output = vec![];
+        let sink = Sink { format: &mut Text, output: &mut output };
+        let error = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut script).unwrap_err();
+        assert!(matches!(error, RecordError::Ring(_)), "{error}");
+    }
+
+    #[test]
+    fn an_output_that_is_full_is_an_error() {
+        let ring = Ring::new(8);
+        let process = Process { ring: &ring, registration: 1 };
+        process.register(1);
+        process.unregister(1, 3);
+        let mut nothing: &mut [u8] = &mut [];
+        let sink = Sink { format: &mut Text, output: &mut nothing };
+        let error = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut Script::new(vec![])).unwrap_err();
+        assert!(matches!(error, RecordError::Write(_)), "{error}");
+    }
+}

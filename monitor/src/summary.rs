@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a profile comes to.
+
+use abi::record::{Flags, SampleRecord, Totals};
+use std::fmt;
+
+/// Totals over everything that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Records.
+    pub samples: u64,
+    /// Registrations. A process that was registered twice counts twice.
+    pub processes: u64,
+    /// Ticks with a record.
+    pub ticks: u64,
+    /// Sum of all intervals.
+    pub totals: Totals,
+    /// Time from the first to the last record, ns.
+    pub duration_ns: u64,
+    /// Ticks a second that were asked for.
+    pub rate_hz: u64,
+    /// Records that were overwritten before they could be read.
+    pub lost: u64,
+    /// Ticks without a record while processes were registered, where that is not because records were lost.
+    pub missed_ticks: u64,
+    /// Time the module spent sampling while this was being recorded, ns.
+    pub sampling_ns: u64,
+    /// Records the module wrote in that time.
+    pub sampling_records: u64,
+    pace: Pace,
+    first_time_ns: Option<u64>,
+    last_tick: Option<u64>,
+}
+
+/// Time from tick to tick, where one followed the other without a loss or an empty registry in between.
+#[derive(Clone, Debug, Default)]
+struct Pace {
+    last: Option<(u64, u64)>,
+    steps: u64,
+    ns: u64,
+}
+
+impl Summary {
+    /// Nothing yet, of a ring with this rate.
+    pub fn new(rate_hz: u64) -> Self {
+        Summary { rate_hz, ..Summary::default() }
+    }
+
+    /// Adds a record and its interval. `alone`: nothing was registered right before it.
+    pub fn add(&mut self, record: &SampleRecord, interval: &Totals, alone: bool) {
+        self.samples += 1;
+        self.totals = self.totals.plus(interval);
+        let first = *self.first_time_ns.get_or_insert(record.time_ns);
+        self.duration_ns = self.duration_ns.max(record.time_ns.saturating_sub(first));
+        if self.last_tick != Some(record.tick) {
+            self.last_tick = Some(record.tick);
+            self.ticks += 1;
+        }
+        if alone {
+            self.pace.last = None;
+        }
+        // Records of a registration and of its end are written when these happen, not when the tick is due.
+        if record.flags.0 & (Flags::FIRST | Flags::FINAL).0 != 0 {
+            return;
+        }
+        if let Some((tick, time_ns)) = self.pace.last {
+            if record.tick <= tick {
+                return;
+            }
+            self.pace.steps += 1;
+            self.pace.ns = self.pace.ns.saturating_add(record.time_ns.saturating_sub(time_ns));
+            self.missed_ticks = self.missed_ticks.saturating_add(record.tick - tick - 1);
+        }
+        self.pace.last = Some((record.tick, record.time_ns));
+    }
+
+    /// Records were lost: what comes next does not follow what came before.
+    pub fn interrupt(&mut self) {
+        self.pace.last = None;
+    }
+
+    /// Ticks a second that were sampled; none before the second one.
+    pub fn rate_reached_hz(&self) -> Option<f64> {
+        (self.pace.ns > 0).then(|| self.pace.steps as f64 * 1e9 / self.pace.ns as f64)
+    }
+
+    /// Time the module spent on one record, ns; none if it wrote none meanwhile.
+    pub fn sampling_ns_per_record(&self) -> Option<f64> {
+        (self.sampling_records > 0).then(|| self.sampling_ns as f64 / self.sampling_records as f64)
+    }
+}
+
+impl fmt::Display for Summary {
+    /// Lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let plural = |n: u64| if n == 1 { "" } else { "es" };
+        let Totals { minor_faults, major_faults, user_ns, system_ns, .. } = self.totals;
+        writeln!(
+            f,
+            "samples       {} of {} process{} in {} ticks, {:.3} s",
+            self.samples,
+            self.processes,
+            plural(self.processes),
+            self.ticks,
+            seconds(self.duration_ns)
+        )?;
+        writeln!(f, "faults        {minor_faults} minor, {major_faults} major")?;
+        writeln!(
+            f,
+            "CPU time      {:.3} s ({:.3} user, {:.3} system)",
+            seconds(self.totals.cpu_ns()),
+            seconds(user_ns),
+            seconds(system_ns)
+        )?;
+        match self.rate_reached_hz() {
+            Some(rate) => {
+                writeln!(f, "rate reached  {rate:.2} Hz of {}; missed: {} ticks", self.rate_hz, self.missed_ticks)?
+            }
+            None => writeln!(f, "rate reached  n/a")?,
+        }
+        if let Some(ns) = self.sampling_ns_per_record() {
+            writeln!(f, "sampling      {:.2} us a record", ns / 1e3)?;
+        }
+        writeln!(f, "lost: {}", self.lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(summary: &mut Summary, tick: u64, time_ms: u64, flags: Flags, alone: bool) {
+        let record = SampleRecord { tick, time_ns: time_ms * 1_000_000, flags, ..SampleRecord::default() };
+        summary.add(&record, &Totals::default(), alone);
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_ticks() {
+        let mut summary = Summary::new(20);
+        // 13 ms after the registration, and from then on every 50 ms.
+        add(&mut summary, 1, 0, Flags::FIRST, true);
+        for tick in 1..=41 {
+            add(&mut summary, tick, 13 + 50 * (tick - 1), Flags::default(), false);
+            // A second process's record comes a little later.
+            add(&mut summary, tick, 14 + 50 * (tick - 1), Flags::default(), false);
+        }
+        add(&mut summary, 42, 13 + 50 * 40 + 7, Flags::FINAL, false);
+        assert_eq!(summary.rate_reached_hz(), Some(20.0));
+        assert_eq!((summary.ticks, summary.missed_ticks), (42, 0));
+    }
+
+    #[test]
+    fn time_without_a_process_is_no_lower_rate() {
+        let mut summary = Summary::new(20);
+        for start in [0, 1_000] {
+            add(&mut summary, start, start * 50, Flags::FIRST, true);
+            for tick in start..start + 3 {
+                add(&mut summary, tick, 50 * tick, Flags::default(), false);
+            }
+        }
+        assert_eq!(summary.rate_reached_hz(), Some(20.0));
+        assert_eq!(summary.missed_ticks, 0);
+    }
+
+    #[test]
+    fn a_missed_tick_is_a_lower_rate_and_a_lost_record_is_not() {
+        let mut summary = Summary::new(20);
+        for tick in [1, 2, 5] {
+            add(&mut summary, tick, 50 * tick, Flags::default(), false);
+        }
+        assert_eq!((summary.missed_ticks, summary.rate_reached_hz()), (2, Some(10.0)));
+        summary.interrupt();
+        add(&mut summary, 90, 50 * 90, Flags::default(), false);
+        assert_eq!((summary.missed_ticks, summary.rate_reached_hz()), (2, Some(10.0)));
+    }
+
+    #[test]
+    fn nothing_read_is_no_rate() {
+        let summary = Summary::new(20);
+        assert_eq!(summary.rate_reached_hz(), None);
+        assert!(summary.to_string().contains("rate reached  n/a\n"));
+        assert!(summary.to_string().ends_with("lost: 0\n"));
+    }
+}
