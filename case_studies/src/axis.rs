@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Where a scale's labels stand.
 
 /// A linear scale from `min` to `max` with labels at round values.

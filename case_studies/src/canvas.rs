@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! The paper: SVG through plotters, in logical pixels.
 
 use crate::palette::{Mark, INK};

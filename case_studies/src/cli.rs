@@ -1,23 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! The command line.
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Draws page faults and CPU utilisation over time.
+const EXAMPLES: &str = "\
+Examples:
+  plot profile.data                        profile.svg and profile.png beside it
+  plot -o both.svg before.data after.data  two profiles over each other, SVG only
+  plot --hz 1000 classic.data              a file that does not state its jiffies per second
+  plot case1 case_studies/data/case1       the figures of a case study, from its data
+  plot report case_studies/data -o all.html
+
+Exit status: 0 done, 1 a file cannot be read or is no profile, 2 wrong usage.";
+
+/// Draws page faults and CPU utilisation over time, as SVG and PNG.
+///
+/// With files: draws them. With a command: draws, tabulates or reports the data of a case study, laid out as
+/// case_studies/FORMAT.md says.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    about = "Draws page faults and CPU utilisation over time, as SVG and PNG",
-    after_long_help = "Examples:\n  \
-        plot profile.data                        profile.svg and profile.png beside it\n  \
-        plot -o both.svg before.data after.data  two profiles over each other, SVG only\n  \
-        plot --hz 1000 classic.data              a file that does not state its jiffies per second\n\n\
-        Exit status: 0 drawn, 1 a file cannot be read or is no profile, 2 wrong usage."
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
 )]
 pub struct Arguments {
     /// What to draw.
     #[command(flatten)]
-    pub profiles: Profiles,
+    pub profiles: Option<Profiles>,
+
+    /// What to do with a study's data.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Work on a case study's data.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Draw case study 1: accumulated faults of each run (case1-RUN) and of all runs together (case1)
+    Case1(Figures),
+    /// Draw case study 2 against N: utilisation and completion time (case2-utilisation), faults and waiting (case2-swap)
+    Case2(Figures),
+    /// Print every number of a study as Markdown tables: faults, expectation, times in s, utilisation in %
+    Summary(Directory),
+    /// Make one self-contained HTML page with interactive charts of all runs
+    Report(Report),
+}
+
+/// A study's data, and where its figures go.
+#[derive(Debug, Args)]
+pub struct Figures {
+    /// The study's data, a directory for each run
+    pub dir: PathBuf,
+
+    /// Directory of the figures, each as SVG and PNG [default: DIR]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// A study's data.
+#[derive(Debug, Args)]
+pub struct Directory {
+    /// The study's data, a directory for each run; or a directory of studies
+    pub dir: PathBuf,
+}
+
+/// A study's data, and the page to make of it.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The study's data, a directory for each run; or a directory of studies
+    pub dir: PathBuf,
+
+    /// The page
+    #[arg(short, long, value_name = "PATH", default_value = "report.html")]
+    pub output: PathBuf,
 }
 
 /// Profiles to draw, and where to.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Profiles to files.
 
 use crate::cli::Profiles;

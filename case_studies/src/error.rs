@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! What can be wrong with a file of samples.
 
 use std::io;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! The `# key: value` lines of a profile.
 
 use crate::error::{shorten, LineError};
@@ -15,8 +17,12 @@ pub struct Header {
     pub kernel: Option<String>,
     /// When sampling began, as written (RFC 3339).
     pub start: Option<String>,
-    /// Records the monitor says that it wrote.
-    pub samples: Option<u64>,
+    /// Samples a second that the monitor says were reached.
+    pub rate_reached_hz: Option<f64>,
+    /// Lines the monitor says that it wrote. (Its `samples` are records, one a process and tick.)
+    pub ticks: Option<u64>,
+    /// Whether the kernel counted delays, as written: `on`, or `off` and why.
+    pub delays: Option<String>,
     /// Records the monitor says that it lost.
     pub lost: Option<u64>,
 }
@@ -44,7 +50,9 @@ impl Header {
             "host" => self.host = Some(value.into()),
             "kernel" => self.kernel = Some(value.into()),
             "start" => self.start = Some(value.into()),
-            "samples" => self.samples = word.parse().ok(),
+            "rate_reached_hz" => self.rate_reached_hz = word.parse().ok().filter(|rate: &f64| rate.is_finite()),
+            "ticks" => self.ticks = word.parse().ok(),
+            "delays" => self.delays = Some(value.into()),
             "lost" => self.lost = word.parse().ok(),
             _ => {}
         }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! A file, a gzip file or standard input as numbered lines of bounded length.
 
 use crate::error::{Error, LineError};

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Ticks to intervals: when each began, and by how many seconds its counts are divided.
 
 use crate::error::LineError;

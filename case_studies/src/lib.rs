@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Reads what the mp3 monitor writes, and draws it.
 //!
 //! In the order in which data passes:
@@ -15,6 +17,7 @@
 //! | [`number`], [`axis`], [`palette`] | how numbers, scales and lines look |
 //! | [`canvas`], [`panel`] | the paper, and one pair of axes on it |
 //! | [`figure`] | the figures |
+//! | [`study`] | the case studies' data, and every number computed from it |
 //! | [`raster`] | SVG to PNG, without a font of the system |
 
 pub mod axis;
@@ -30,5 +33,7 @@ pub mod panel;
 pub mod processes;
 pub mod profile;
 pub mod raster;
+pub mod report;
+pub mod study;
 pub mod tick;
 pub mod trace;

@@ -1,10 +1,14 @@
-//! `plot`: draws profiles.
+// SPDX-License-Identifier: GPL-2.0
+
+//! `plot`: draws profiles and studies.
 
 mod cli;
 mod draw;
+mod studies;
 
 use anyhow::Result;
 use clap::Parser;
+use cli::Command;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -21,7 +25,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &cli::Arguments) -> Result<()> {
-    let said = draw::profiles(&arguments.profiles)?;
+    let said = match (&arguments.command, &arguments.profiles) {
+        (Some(Command::Case1(figures)), _) => studies::case1(figures)?,
+        (Some(Command::Case2(figures)), _) => studies::case2(figures)?,
+        (Some(Command::Summary(directory)), _) => studies::summary(&directory.dir)?,
+        (Some(Command::Report(report)), _) => studies::report(report)?,
+        (None, Some(profiles)) => draw::profiles(profiles)?,
+        // clap asks for files or a command before it comes to this.
+        (None, None) => String::new(),
+    };
     io::stdout().lock().write_all(said.as_bytes())?;
     Ok(())
 }

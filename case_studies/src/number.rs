@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! How numbers are written in figures and tables.
 
 /// `n` with a comma between thousands: `396,700`.
@@ -43,8 +45,8 @@ pub fn seconds(value: f64) -> String {
 /// thousands (k), millions (M), billions (G).
 pub fn scale_label(value: f64, step: f64, largest: f64) -> String {
     let (divisor, suffix) = match largest {
-        largest if largest >= 1e10 => (1e9, "G"),
-        largest if largest >= 1e7 => (1e6, "M"),
+        largest if largest >= 1e9 => (1e9, "G"),
+        largest if largest >= 1e6 => (1e6, "M"),
         largest if largest >= 1e4 => (1e3, "k"),
         _ => (1.0, ""),
     };
@@ -84,6 +86,7 @@ mod tests {
         assert_eq!(scale_label(20_000.0, 10_000.0, 60_000.0), "20k");
         assert_eq!(scale_label(2500.0, 2500.0, 10_000.0), "2.5k");
         assert_eq!(scale_label(1_500_000.0, 500_000.0, 12_000_000.0), "1.5M");
+        assert_eq!(scale_label(500_000.0, 500_000.0, 2_000_000.0), "0.5M");
         assert_eq!(scale_label(0.0, 10.0, 60.0), "0");
         assert_eq!(scale_label(0.05, 0.05, 0.2), "0.05");
     }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Colours and marks that stay apart for colour-blind eyes and on a black-and-white print.
 //!
 //! The colours are Okabe and Ito's ("Color Universal Design", 2008), in an order in which neighbours differ in lightness too.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! One pair of axes with lines on it, its title and legend above it where they cover nothing.
 
 use crate::axis::Axis;
@@ -14,6 +16,9 @@ const LABEL: f64 = 11.5;
 const ROW: f64 = 19.0;
 /// Length of a line's sample in a legend.
 const SAMPLE: f64 = 26.0;
+
+/// Distance of a moment's label from its line.
+const BESIDE: f64 = 5.0;
 
 /// A place on the canvas.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -215,7 +220,8 @@ impl Panel {
         Ok(())
     }
 
-    /// Moments with the row and the side of their labels: later ones further down, so that labels do not meet.
+    /// Moments with the row and the side of their labels, row 0 lowest. A label stands left of its line where there is room,
+    /// and above those that it would meet: no line then crosses a label.
     fn moment_rows(&self, scale: &Scale<'_>) -> Vec<(&Item, usize, Align)> {
         let mut ends: Vec<f64> = Vec::new();
         let mut rows = Vec::new();
@@ -227,29 +233,28 @@ impl Panel {
         moments.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (at, item) in moments {
             let Item::Moment { label, .. } = item else { continue };
-            let width = Type::new(LABEL).width(label);
+            let width = Type::new(LABEL).width(label) + BESIDE;
             let x = scale.x(at);
-            let align = if x + width > scale.frame.right { Align::Right } else { Align::Left };
-            let start = if align == Align::Right { x - width } else { x };
-            let row = ends.iter().position(|&end| end + 12.0 < start).unwrap_or(ends.len());
+            let align = if x - width < scale.frame.left { Align::Left } else { Align::Right };
+            let (start, end) = if align == Align::Right { (x - width, x) } else { (x, x + width) };
+            let row = ends.iter().position(|&taken| taken < start).unwrap_or(ends.len());
             if row == ends.len() {
                 ends.push(0.0);
             }
-            ends[row] = start + width;
+            ends[row] = end;
             rows.push((item, row, align));
         }
         rows
     }
 
     fn draw_moments(&self, canvas: &Canvas<'_>, scale: &Scale<'_>) -> Result<(), CanvasError> {
-        let rows = self.moment_rows(scale);
-        let lowest = rows.iter().map(|&(_, row, _)| row).max().unwrap_or(0);
-        for (item, row, align) in rows {
+        for (item, row, align) in self.moment_rows(scale) {
             let Item::Moment { x, label, colour } = item else { continue };
             let x = scale.x(*x);
-            let y = scale.frame.top - 4.0 - ROW * (lowest - row) as f64 - ROW / 2.0;
-            canvas.dashed(&[(x, y + ROW / 2.0 - 2.0), (x, scale.frame.bottom)], *colour, 1.25, (4.0, 3.0))?;
-            canvas.text(x, y, label, Type::new(LABEL).colour(*colour).align(align))?;
+            let y = scale.frame.top - 4.0 - ROW * row as f64 - ROW / 2.0;
+            canvas.dashed(&[(x, y - ROW / 2.0 + 3.0), (x, scale.frame.bottom)], *colour, 1.25, (4.0, 3.0))?;
+            let beside = if align == Align::Right { -BESIDE } else { BESIDE };
+            canvas.text(x + beside, y, label, Type::new(LABEL).colour(*colour).align(align))?;
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! The file of `monitor --per-process`: one row a process and tick, counters since registration.
 
 use crate::error::{shorten, Error, LineError};
@@ -34,7 +36,7 @@ pub struct Process {
     pub pid: u64,
     /// Its name when last seen.
     pub comm: String,
-    /// When it was registered, as far as the sampler knows: one interval before its first row, in seconds.
+    /// When it was registered, in seconds: at its row flagged `first`, or one interval before another first row.
     pub start_s: f64,
     /// Its rows in order of time. The last one is always kept: it has the totals.
     pub rows: Vec<Row>,
@@ -161,11 +163,13 @@ struct Table {
     pid: usize,
     comm: usize,
     flags: Option<usize>,
+    registration: Option<usize>,
     /// Where the counters that never fall are in `numbers`.
     counters: Vec<usize>,
-    first_ns: Option<u64>,
+    /// The time that is 0 in figures, in ns of the file's clock.
+    zero_ns: Option<f64>,
     list: Vec<Process>,
-    /// The registration of a PID that goes on.
+    /// Registrations that go on: by number, or by PID in a file without numbers.
     open: HashMap<u64, usize>,
     rows: usize,
     /// Rows kept at most; two for each process always are.
@@ -197,9 +201,10 @@ impl Table {
             pid: place("pid").unwrap_or_default(),
             comm: place("comm").unwrap_or_default(),
             flags: place("flags"),
+            registration: place("registration"),
             numbers,
             counters,
-            first_ns: None,
+            zero_ns: None,
             list: Vec::new(),
             open: HashMap::new(),
             rows: 0,
@@ -228,16 +233,23 @@ impl Table {
         let pid = whole("pid", fields[self.pid].trim())?;
         let comm = &fields[self.comm];
         let flags = self.flags.map_or("", |place| fields[place].as_str());
+        let has_flag = |wanted| flags.split(['|', '+', ' ', ';']).any(|flag| flag == wanted);
+        // The record that a registration writes at once, all zero, begins an interval; any other ends one.
+        let begins = has_flag("first");
         let nominal_s = 1.0 / self.header.rate_hz.unwrap_or(CLASSIC_RATE_HZ);
-        let first_ns = *self.first_ns.get_or_insert(time_ns);
-        let time_s = nominal_s + (time_ns as f64 - first_ns as f64) / 1e9;
-        let begins = flags.split(['|', '+', ' ', ';']).any(|flag| flag == "first");
-        let index = match self.open.get(&pid) {
+        let before_s = if begins { 0.0 } else { nominal_s };
+        let zero_ns = *self.zero_ns.get_or_insert(time_ns as f64 - before_s * 1e9);
+        let time_s = (time_ns as f64 - zero_ns) / 1e9;
+        let registration = match self.registration {
+            Some(place) => whole("registration", fields[place].trim())?,
+            None => pid,
+        };
+        let index = match self.open.get(&registration) {
             Some(&index) if !begins => index,
             _ => {
-                let start_s = (time_s - nominal_s).max(0.0);
+                let start_s = (time_s - before_s).max(0.0);
                 self.list.push(Process { pid, comm: comm.clone(), start_s, rows: Vec::new(), samples: 0 });
-                self.open.insert(pid, self.list.len() - 1);
+                self.open.insert(registration, self.list.len() - 1);
                 self.list.len() - 1
             }
         };
@@ -269,8 +281,8 @@ impl Table {
                 self.rows += 1;
             }
         }
-        if flags.split(['|', '+', ' ', ';']).any(|flag| flag == "final") {
-            self.open.remove(&pid);
+        if has_flag("final") {
+            self.open.remove(&registration);
         }
         if self.rows > self.limit.max(2 * self.list.len()) {
             self.thin();
@@ -353,9 +365,9 @@ mod tests {
     #[test]
     fn reads_processes_by_column_name() {
         let read = parse(
-            "1000000000,1,10,7,\"a,\"\"b\",1,first,5,0,10,1,100,n/a\n\
+            "1000000000,1,10,7,\"a,\"\"b\",1,first,0,0,0,0,100,n/a\n\
              1050000000,2,22,7,\"a,\"\"b\",1,,9,1,20,2,200,n/a\n\
-             1050000000,2,22,8,work,1,first,1,0,1,1,10,77\n\
+             1050000000,2,22,8,work,1,first,0,0,0,0,10,77\n\
              1060000000,3,25,7,renamed,1,final|exited,11,1,30,3,0,n/a\n",
         )
         .unwrap();

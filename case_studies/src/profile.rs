@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! A file of four columns, read in one pass: this monitor's or the classic one's.
 
 use crate::error::{Error, LineError};
@@ -31,8 +33,12 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Samples per second reached, from the first to the last tick; `None` with fewer than two.
+    /// Samples per second reached: as the monitor measured it in ns, or else from the first to the last tick in jiffies;
+    /// `None` with fewer than two.
     pub fn rate_reached_hz(&self) -> Option<f64> {
+        if self.header.rate_reached_hz.is_some() {
+            return self.header.rate_reached_hz;
+        }
         let span_s = self.trace.totals().end_s - self.clock.nominal_s();
         let intervals = self.trace.totals().intervals.checked_sub(1).filter(|&count| count > 0)?;
         (span_s > 0.0).then(|| intervals as f64 / span_s)
@@ -128,7 +134,7 @@ pub fn read(mut lines: Lines, preamble: Preamble, default_hz: Option<f64>) -> Re
         ));
     }
     // The classic reader counts records; readers that count longs exist too.
-    if let Some(announced) = header.samples.or(announced) {
+    if let Some(announced) = header.ticks.or(announced) {
         if announced != samples && announced != samples.saturating_mul(4) {
             notices.push(format!("announces {} samples and holds {}", thousands(announced), thousands(samples)));
         }
@@ -201,7 +207,7 @@ mod tests {
     }
 
     const OURS: &str = "# mp3 profile 1\n# hz: 1000\n# rate_hz: 20\n# host: guest\n1000 10 0 5\n1050 20 1 6\n\
-                        # a remark\n1100 30 2 7\n# samples: 3\n# lost: 0\n";
+                        # a remark\n1100 30 2 7\n# ticks: 3\n# lost: 0\n";
 
     #[test]
     fn reads_this_monitors_file() {
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn lost_and_missing_samples_are_told() {
-        let profile = parse("# hz: 250\n1 1 1 1\n# samples: 9\n# lost: 12\n").unwrap();
+        let profile = parse("# hz: 250\n1 1 1 1\n# ticks: 9\n# lost: 12\n").unwrap();
         assert_eq!(profile.notices[0], "announces 9 samples and holds 1");
         assert_eq!(profile.notices[1], "its monitor lost 12 samples: sums are too low by what was in them");
     }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! SVG to PNG, with DejaVu Sans compiled in: the picture is the same on every machine, with or without fonts.
 
 use resvg::tiny_skia::{Pixmap, Transform};

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! One line of the classic four columns.
 
 use crate::error::{shorten, LineError};

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Any number of intervals in bounded memory: what a figure can show of them, and their exact totals.
 
 use crate::error::LineError;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! `plot` as a user meets it: arguments in, exit status, messages and files out.
 
 use std::fs;
@@ -7,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const PROFILE: &str = "# mp3 profile 1\n# host: guest\n# kernel: 7.2.12\n# hz: 250\n# rate_hz: 20\n\
-    4294912345 9000 0 31000000\n4294912357 70 2 900000\n4294912370 0 0 0\n# samples: 3\n# lost: 0\n";
+    4294912345 9000 0 31000000\n4294912357 70 2 900000\n4294912370 0 0 0\n# samples: 4\n# ticks: 3\n# lost: 0\n";
 
 /// A directory of its own, removed with its owner.
 struct Dir(PathBuf);
@@ -124,8 +126,8 @@ fn several_files_share_a_figure_with_a_legend_by_name() {
 fn draws_the_processes_of_a_per_process_file() {
     let rows = "# mp3 per-process 1\n# rate_hz: 20\n\
         time_ns,tick,jiffies,pid,comm,threads,flags,minor_total,major_total,user_ns_total,system_ns_total\n\
-        50000000,1,10,7,work,1,first,500,0,1000,1000\n50000000,1,10,8,\"a,b\",1,first,40,1,1000,1000\n\
-        100000000,2,22,7,work,1,final,700,0,2000,2000\n";
+        50000000,1,10,7,work,1,first,0,0,0,0\n50000000,1,10,8,\"a,b\",1,first,0,0,0,0\n\
+        100000000,2,22,7,work,1,final,700,0,2000,2000\n100000000,2,22,8,\"a,b\",1,,40,1,1000,1000\n";
     let dir = Dir::new();
     let output = dir.file("p.csv", rows).plot(&["p.csv"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

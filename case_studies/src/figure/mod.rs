@@ -1,5 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! The figures: panels above each other that share their horizontal scale, a title above, a caption below.
 
+pub mod case1;
+pub mod case2;
 pub mod profile;
 
 use crate::canvas::{paint, CanvasError, Type};

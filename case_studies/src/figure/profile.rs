@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
 //! Page faults and CPU utilisation over time: one file in detail, or several over each other.
 
 use super::Figure;

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Case study 2: more and more copies of a program, until they no longer fit into memory.
+
+use super::case1::machine;
+use super::Figure;
+use crate::axis::Axis;
+use crate::number::{fixed, seconds, thousands};
+use crate::palette::{Mark, CPU, INK, MAJOR, MINOR, SERIES};
+use crate::panel::{Horizontal, Item, Panel, Pen};
+use crate::study::numbers::{Numbers, DELAYS};
+use crate::study::Study;
+use plotters::style::RGBColor;
+
+const UTILISATION: &str = "CPU utilisation = CPU time of all copies (user and system, sampled) / (completion time × CPUs of the machine). \
+     100 % is every CPU busy with them all the time. Completion time: from the start of the first copy to the end of the last.";
+
+const WAITING: &str = "Waiting is the kernel's delay accounting, summed over the copies, and may therefore exceed the completion time. Its \
+     kinds overlap (a swap-in that waits for the disk is block I/O too) and do not add up.";
+
+/// Utilisation and completion time against the number of copies.
+pub fn utilisation(study: &Study) -> Figure {
+    let numbers: Vec<Numbers> = study.runs.iter().map(Numbers::of).collect();
+    let busy = over_n(&numbers, |numbers| Some(numbers.utilisation_percent));
+    let done = over_n(&numbers, |numbers| Some(numbers.wall_s));
+    let utilisation =
+        single("CPU utilisation", "(percent of all CPUs)", " %", &busy, CPU, |value| fixed(value, 1) + " %");
+    let completion = single("Completion time", "(s)", "", &done, INK, seconds);
+    figure(
+        study,
+        "Case study 2: CPU utilisation and completion time",
+        vec![(utilisation, 270.0), (completion, 230.0)],
+        vec![UTILISATION.to_owned()],
+    )
+}
+
+/// Major faults, and time lost waiting, against the number of copies.
+pub fn swapping(study: &Study) -> Figure {
+    let numbers: Vec<Numbers> = study.runs.iter().map(Numbers::of).collect();
+    let major = over_n(&numbers, |numbers| Some(numbers.major as f64));
+    let minor = over_n(&numbers, |numbers| Some(numbers.minor as f64));
+    let count = |value: f64| thousands(value as u64);
+    let majors = single("Major page faults", "(count, all copies)", "", &major, MAJOR, count);
+    let minors = single("Minor page faults", "(count, all copies)", "", &minor, MINOR, count);
+    let mut caption = vec![WAITING.to_owned()];
+    let mut items = Vec::new();
+    let mut legend = Vec::new();
+    let mut highest = 0.0f64;
+    let marks = [Mark::Circle, Mark::Square, Mark::Triangle, Mark::Diamond];
+    for (index, (_, name)) in DELAYS.iter().enumerate() {
+        let points = over_n(&numbers, |numbers| numbers.delays_s[index]);
+        let pen = Pen::full(SERIES[index], 1.8).marked(marks[index]);
+        if points.is_empty() {
+            caption.push(format!("Not counted by this kernel: {name}."));
+            continue;
+        }
+        highest = points.iter().map(|&(_, value)| value).fold(highest, f64::max);
+        items.push(Item::Line { points: points.clone(), pen });
+        items.push(Item::Marks { points, pen });
+        legend.push((pen, (*name).to_owned()));
+    }
+    let waiting = Panel {
+        title: "Time lost waiting for memory and swap".into(),
+        unit: if items.is_empty() { not_counted(study) } else { "(s, summed over copies)".into() },
+        y: Axis::roomy(highest, 4),
+        y_suffix: "",
+        items,
+        legend,
+    };
+    figure(
+        study,
+        "Case study 2: page faults and the wait for swap",
+        vec![(majors, 220.0), (waiting, 240.0), (minors, 180.0)],
+        caption,
+    )
+}
+
+/// Why there is no waiting to show, in the monitor's words.
+fn not_counted(study: &Study) -> String {
+    let why = study.runs.iter().find_map(|run| run.processes.header.delays.clone());
+    format!("(the kernel did not count it: delay accounting {})", why.unwrap_or_else(|| "off".into()))
+}
+
+/// Points (number of copies, value) of the runs that have the value.
+pub fn over_n(numbers: &[Numbers], value: impl Fn(&Numbers) -> Option<f64>) -> Vec<(f64, f64)> {
+    numbers.iter().filter_map(|numbers| Some((numbers.processes as f64, value(numbers)?))).collect()
+}
+
+fn single(
+    title: &str,
+    unit: &str,
+    y_suffix: &'static str,
+    points: &[(f64, f64)],
+    colour: RGBColor,
+    write: impl Fn(f64) -> String,
+) -> Panel {
+    let highest = points.iter().map(|&(_, y)| y).fold(0.0, f64::max);
+    let pen = Pen::full(colour, 1.8).marked(Mark::Circle);
+    let mut items = vec![Item::Line { points: points.to_vec(), pen }, Item::Marks { points: points.to_vec(), pen }];
+    items.extend(points.iter().map(|&at| Item::Value { at, text: write(at.1), colour: INK }));
+    Panel {
+        title: title.into(),
+        unit: unit.into(),
+        // Room for the numbers above the highest points.
+        y: Axis::roomy(highest * 1.12, 4),
+        y_suffix,
+        items,
+        legend: Vec::new(),
+    }
+}
+
+fn figure(study: &Study, title: &str, panels: Vec<(Panel, f64)>, caption: Vec<String>) -> Figure {
+    let mut counts: Vec<f64> = study.runs.iter().map(|run| run.userapps.len() as f64).collect();
+    counts.dedup();
+    let workloads = study.runs.first().and_then(|run| run.userapps.first());
+    let workload = workloads.map_or(String::new(), |userapp| format!("N copies of userapp {}", userapp.workload));
+    let mut subtitle = vec![workload];
+    subtitle.extend(study.runs.first().map(machine));
+    let x = Horizontal { axis: Axis::at(&counts), title: "N, copies running at the same time".into() };
+    Figure { title: title.into(), subtitle, legend: Vec::new(), panels, x, caption }
+}

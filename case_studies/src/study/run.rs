@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One run of a study: its description, its programs' reports, its samples.
+
+use super::StudyError;
+use crate::input::Lines;
+use crate::processes::{self, Process, Processes};
+use crate::profile::{self, Profile};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use work::{Locality, Workload};
+
+/// What makes a directory a run.
+pub const DESCRIPTION: &str = "run.json";
+const REPORTS: &str = "userapp.jsonl";
+const PROFILE: &str = "profile.data";
+const PROCESSES: &str = "processes.csv";
+
+/// `run.json`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Description {
+    /// Version of the layout: 1.
+    pub format: u32,
+    /// When the run began (RFC 3339).
+    pub started: String,
+    /// Completion time: from the start of the first program to the end of the last, in seconds of the guest's clock.
+    pub wall_s: f64,
+    /// The machine. `cpus` must be there; everything else is shown as it stands.
+    pub machine: Machine,
+}
+
+/// The machine of a run.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Machine {
+    /// CPUs that the programs could run on.
+    pub cpus: u32,
+    /// Whatever else describes it: memory, swap, kernel, accelerator, host.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+impl Machine {
+    /// Every key with its value as text, `cpus` first.
+    pub fn entries(&self) -> Vec<(String, String)> {
+        let more = self.more.iter().map(|(key, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (key.replace('_', " "), value)
+        });
+        std::iter::once(("cpus".to_owned(), self.cpus.to_string())).chain(more).collect()
+    }
+}
+
+/// A line of `userapp.jsonl`: what `userapp --json` printed, and the workload it was given.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Userapp {
+    /// Size, pattern and accesses as typed: `1024 R 50000`.
+    pub workload: String,
+    /// Its PID.
+    pub pid: u64,
+    /// Wall-clock time, s.
+    pub real_s: f64,
+    /// CPU time in user mode, s.
+    pub user_s: f64,
+    /// CPU time in the kernel, s.
+    pub system_s: f64,
+    /// What getrusage counted while it was registered.
+    pub profiled: Profiled,
+    /// Pages that its accesses touched.
+    #[serde(default)]
+    pub distinct_pages: Option<u64>,
+    /// Seed of its accesses.
+    #[serde(default)]
+    pub seed: Option<u64>,
+}
+
+/// Counts of getrusage between registration and its end.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Profiled {
+    /// Minor page faults.
+    pub minor_faults: u64,
+    /// Major page faults.
+    pub major_faults: u64,
+    /// CPU time in user mode, ns.
+    pub user_ns: u64,
+    /// CPU time in the kernel, ns.
+    pub system_ns: u64,
+}
+
+impl Userapp {
+    /// The workload, if `workload` is one: MB, R or L, accesses; with `--iterations N` if given.
+    pub fn parsed(&self) -> Option<Workload> {
+        let mut words = self.workload.split_whitespace();
+        let megabytes = words.next()?.parse().ok()?;
+        let locality = match words.next()? {
+            "R" | "r" => Locality::Random,
+            "L" | "l" => Locality::Local,
+            _ => return None,
+        };
+        let mut workload = Workload::classic(megabytes, locality, words.next()?.parse().ok()?);
+        while let Some(option) = words.next() {
+            let value = words.next()?;
+            if option == "--iterations" {
+                workload.iterations = value.parse().ok()?;
+            }
+        }
+        Some(workload)
+    }
+
+    /// Pages that such a workload touches on average over all seeds: `P (1 - e^(-A/P))`.
+    pub fn expected_pages(&self) -> Option<f64> {
+        self.parsed().map(|workload| work::expected_pages(&workload, workload.iterations))
+    }
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Run {
+    /// Its directory's name.
+    pub name: String,
+    /// Its description.
+    pub description: Description,
+    /// Its programs.
+    pub userapps: Vec<Userapp>,
+    /// Sums over all its processes.
+    pub profile: Profile,
+    /// Its processes one by one.
+    pub processes: Processes,
+}
+
+impl Run {
+    /// Reads the run in `dir`.
+    ///
+    /// # Errors
+    /// A file is missing, or not as FORMAT.md says.
+    pub fn load(dir: &Path) -> Result<Self, StudyError> {
+        let path = dir.join(DESCRIPTION);
+        let description: Description = serde_json::from_str(&text(&path)?).map_err(|why| json(&path, 0, &why))?;
+        if description.format != 1 {
+            let why = format!("format {}: this plot reads format 1", description.format);
+            return Err(StudyError::Json { path, line: 1, why });
+        }
+        if !(description.wall_s.is_finite() && description.wall_s > 0.0 && description.machine.cpus > 0) {
+            return Err(StudyError::Json { path, line: 1, why: "wall_s and cpus must be above 0".into() });
+        }
+        let path = dir.join(REPORTS);
+        let mut userapps = Vec::new();
+        for (index, line) in text(&path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            userapps.push(serde_json::from_str(line).map_err(|why| json(&path, index, &why))?);
+        }
+        let mut lines = open(dir, PROFILE)?;
+        let preamble = profile::preamble(&mut lines)?;
+        let profile = profile::read(lines, preamble, None)?;
+        let mut lines = open(dir, PROCESSES)?;
+        let preamble = profile::preamble(&mut lines)?;
+        let processes = processes::read(lines, preamble)?;
+        Ok(Self { name: super::name(dir), description, userapps, profile, processes })
+    }
+
+    /// What a process is called: its workload, or its command's name if it is none of the study's programs.
+    pub fn label(&self, process: &Process) -> String {
+        match self.userapps.iter().find(|userapp| userapp.pid == process.pid) {
+            Some(userapp) => userapp.workload.clone(),
+            None => process.comm.clone(),
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<String, StudyError> {
+    fs::read_to_string(path).map_err(|why| StudyError::Io { path: path.to_owned(), why })
+}
+
+fn json(path: &Path, lines_before: usize, why: &serde_json::Error) -> StudyError {
+    StudyError::Json { path: path.to_owned(), line: lines_before + why.line().max(1), why: why.to_string() }
+}
+
+fn open(dir: &Path, name: &'static str) -> Result<Lines, StudyError> {
+    let candidates: [PathBuf; 2] = [dir.join(name), dir.join(format!("{name}.gz"))];
+    match candidates.iter().find(|path| path.exists()) {
+        Some(path) => Ok(Lines::open(path)?),
+        None => Err(StudyError::Missing { dir: dir.to_owned(), name }),
+    }
+}
