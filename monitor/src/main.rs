@@ -39,13 +39,13 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Some(path) => File::create(path).with_context(|| path.display().to_string())?,
         None => File::from(duplicate(io::stdout())?),
     };
+    let mut progress = Progress::new(&cli.device, &file);
     let mut output = Output::new(file, &signals)?;
     let mut format: Box<dyn Format> = match (cli.per_process, cli.json) {
         (true, _) => Box::new(Csv),
         (_, true) => Box::new(Json),
         _ => Box::new(Text),
     };
-    let mut progress = Progress::new(&cli.device);
     let mut poller = Poller::new(&device, &signals, duplicate(&output)?, &mut progress);
     let sink = Sink { format: format.as_mut(), output: &mut output };
     let machine = Machine::this(device.header());

@@ -19,9 +19,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// About what comes from `device`.
-    pub fn new(device: &Path) -> Self {
-        let is_shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
+    /// About what comes from `device` and goes to `output`.
+    pub fn new(device: &Path, output: &impl IsTerminal) -> Self {
+        let is_shown = io::stderr().is_terminal() && !output.is_terminal();
         Progress { device: device.to_owned(), is_shown, last: None }
     }
 
