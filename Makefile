@@ -16,16 +16,19 @@ GUEST := $(OUT)/vm
 OBJECTS := $(CURDIR)/target/kbuild
 
 PROGRAMS := work userapp monitor plot
-GUEST_PACKAGES := work userapp monitor tests
-GUEST_PROGRAMS := work userapp monitor mp3-tests
-# Static, since the guest has no libraries; by the toolchain root's cargo, so that they are the same from every machine.
+GUEST_PROGRAMS := work userapp monitor
+# Static, since the guest has no libraries; by the toolchain root's cargo, so that they are the same from every machine;
+# without debug information, since the guest is held in memory.
 GUEST_TARGET := x86_64-unknown-linux-gnu
-GUEST_CARGO := RUSTFLAGS="-C target-feature=+crt-static" MP3_CARGO=root vm/cargo
+GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=none \
+	CARGO_PROFILE_RELEASE_STRIP=debuginfo MP3_CARGO=root vm/cargo \
+	build --release --target-dir target/guest --target $(GUEST_TARGET)
+GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
 BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/tests/* case_studies/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
-.PHONY: all module programs install uninstall demo test test-host test-vm vm guest module-vm prepare fmt lint clean help
+.PHONY: all module programs install uninstall demo test test-host test-vm vm guest guest-tests module-vm prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -75,9 +78,12 @@ vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at han
 
 guest: prepare ## mp3.ko and the programs for the virtual machine, in out/vm/
 	@$(MAKE) --no-print-directory module-vm
-	@vm/stage "building the guest's programs" $(GUEST_CARGO) build --release --target-dir target/guest \
-		--target $(GUEST_TARGET) $(addprefix --package ,$(GUEST_PACKAGES))
-	@cp $(addprefix target/guest/$(GUEST_TARGET)/release/,$(GUEST_PROGRAMS)) $(GUEST)/
+	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(GUEST_PROGRAMS))
+	@cp $(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)) $(GUEST)/
+
+guest-tests: guest ## the tests that run in the virtual machine, there too
+	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
+	@cp $(GUEST_BUILT)/mp3-tests $(GUEST)/
 
 module-vm: prepare ## only mp3.ko for the virtual machine
 	@mkdir -p $(GUEST) $(OBJECTS)/vm
