@@ -6,13 +6,14 @@
 //! open, and knows no `poll`. So the table of operations is our own.
 
 use crate::abi::device::{CLASSIC_OFFSET, MP3_IOC_SET_POSITION, PAGE_BYTES, SAMPLES_OFFSET};
+use crate::ffi;
 use crate::profiler::Profiler;
 use crate::THIS_MODULE;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
 use kernel::fs::File;
-use kernel::mm::virt::{flags, VmaNew};
+use kernel::mm::virt::VmaNew;
 use kernel::prelude::*;
 use kernel::sync::atomic::ordering::Relaxed;
 use kernel::sync::atomic::Atomic;
@@ -87,7 +88,7 @@ impl Reader {
     /// - `EINVAL`: no region begins there, the region is shorter, or the mapping is private.
     /// - `EACCES`: the sample ring, writable or executable.
     fn mmap(&self, vma: &VmaNew) -> Result {
-        if vma.flags() & flags::SHARED == 0 {
+        if !is_shared(vma) {
             return Err(EINVAL);
         }
         match offset_of(vma)? {
@@ -128,6 +129,12 @@ impl Reader {
             0
         }
     }
+}
+
+/// Whether user space asked for `MAP_SHARED`.
+fn is_shared(vma: &VmaNew) -> bool {
+    // SAFETY: The VMA is being set up by this thread.
+    unsafe { ffi::mp3_vma_is_shared(vma.as_ptr()) }
 }
 
 /// The byte offset that user space gave to `mmap`.

@@ -37,6 +37,7 @@ extern "C" {
     pub(crate) fn mp3_read_seqretry(lock: *const bindings::seqlock_t, start: c_uint) -> bool;
     pub(crate) fn mp3_read_seqlock_excl_irqsave(lock: *mut bindings::seqlock_t) -> c_ulong;
     pub(crate) fn mp3_read_sequnlock_excl_irqrestore(lock: *mut bindings::seqlock_t, flags: c_ulong);
+    pub(crate) fn mp3_vma_is_shared(vma: *const bindings::vm_area_struct) -> bool;
     pub(crate) fn mp3_vmalloc_user(size: c_ulong) -> *mut c_void;
     pub(crate) fn mp3_proc_mkdir() -> *mut ProcDirEntry;
     pub(crate) fn mp3_proc_create_status(directory: *mut ProcDirEntry, data: *mut c_void) -> *mut ProcDirEntry;

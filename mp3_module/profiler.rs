@@ -73,14 +73,16 @@ impl Profiler {
         let classic = SharedMemory::new(CLASSIC_BYTES)?;
         let queue = WorkQueue::new()?;
 
-        let start = time::at_next_jiffy();
+        let start = time::a_jiffy_begins(params.hz);
         let header = Header {
             record_bytes: SAMPLE_BYTES as u64,
             capacity: params.ring_records as u64,
             hz: params.hz,
             rate_hz: params.rate_hz,
             start_monotonic_ns: start.monotonic_ns,
-            start_realtime_ns: time::realtime_ns(),
+            // A few jiffies later by now: back to that moment.
+            start_realtime_ns: time::realtime_ns()
+                .saturating_sub(time::monotonic_ns().saturating_sub(start.monotonic_ns)),
             start_jiffies: start.jiffies,
             features: if cfg!(CONFIG_TASK_DELAY_ACCT) { FEATURE_DELAYS } else { 0 },
         };
@@ -152,7 +154,7 @@ impl Profiler {
         state.ring.commit(&self.samples);
         self.publish_registered(state);
         if is_first {
-            sampler::arm(self, self.clock.jiffies_to_upcoming(now.jiffies));
+            sampler::arm(self, self.clock.timer_expiry(now.jiffies));
         }
         Ok(())
     }
@@ -193,6 +195,11 @@ impl Profiler {
             let mut guard = self.state.lock();
             let state = &mut *guard;
             if slot == 0 {
+                if tick <= state.last_tick {
+                    // The timer was for a part of a long wait.
+                    sampler::arm(self, self.clock.timer_expiry(begun.jiffies));
+                    return;
+                }
                 let expected = state.last_tick.saturating_add(1);
                 state.missed_ticks = state.missed_ticks.saturating_add(tick.saturating_sub(expected));
                 state.last_tick = tick;
@@ -211,7 +218,7 @@ impl Profiler {
             if state.registry.is_empty() {
                 state.open = false;
             } else {
-                sampler::arm(self, self.clock.jiffies_to_upcoming(now.jiffies));
+                sampler::arm(self, self.clock.timer_expiry(now.jiffies));
             }
             self.publish_registered(state);
             break;

@@ -66,9 +66,11 @@ impl WorkItem for Profiler {
     }
 }
 
-/// Has the profiler tick in `delay` jiffies, unless it is to tick before that anyway.
-pub(crate) fn arm(profiler: ArcBorrow<'_, Profiler>, delay: u64) {
-    let delay = usize::try_from(delay).unwrap_or(usize::MAX);
+/// Has the profiler tick when a timer fires that expires in `expiry` jiffies, unless it is to tick before that anyway.
+pub(crate) fn arm(profiler: ArcBorrow<'_, Profiler>, expiry: u64) {
+    // A delay of 0 would not wait for a timer at all. One jiffy ago is an expiry too, and fires with the next jiffy.
+    const ONE_JIFFY_AGO: usize = usize::MAX;
+    let delay = if expiry == 0 { ONE_JIFFY_AGO } else { usize::try_from(expiry).unwrap_or(ONE_JIFFY_AGO) };
     // An error means that it was queued already, which is all we want.
     let _ = profiler.queue.queue().enqueue_delayed(Arc::from(profiler), delay);
 }

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <linux/delayacct.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/vmalloc.h>
@@ -64,6 +65,15 @@ unsigned long mp3_read_seqlock_excl_irqsave(seqlock_t *lock)
 void mp3_read_sequnlock_excl_irqrestore(seqlock_t *lock, unsigned long flags)
 {
 	read_sequnlock_excl_irqrestore(lock, flags);
+}
+
+/*
+ * Whether user space asked for MAP_SHARED. VM_SHARED does not say so: it is off where the file was opened for reading only.
+ * Linux 7.2's bindings have VM_MAYSHARE with the value of VM_MAYEXEC.
+ */
+bool mp3_vma_is_shared(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYSHARE;
 }
 
 /* Zeroed pages that may be mapped into user space. A macro since memory allocation profiling. */

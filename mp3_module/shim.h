@@ -6,6 +6,7 @@
 #ifndef MP3_SHIM_H
 #define MP3_SHIM_H
 
+#include <linux/mm_types.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -29,6 +30,7 @@ bool mp3_read_seqretry(const seqlock_t *lock, unsigned int start);
 unsigned long mp3_read_seqlock_excl_irqsave(seqlock_t *lock);
 void mp3_read_sequnlock_excl_irqrestore(seqlock_t *lock, unsigned long flags);
 
+bool mp3_vma_is_shared(const struct vm_area_struct *vma);
 void *mp3_vmalloc_user(unsigned long size);
 
 struct proc_dir_entry *mp3_proc_mkdir(void);

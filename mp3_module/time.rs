@@ -38,12 +38,37 @@ pub(crate) fn realtime_ns() -> u64 {
     unsafe { bindings::ktime_get_real() as u64 }
 }
 
-/// Sleeps until the next jiffy begins, and returns what the clocks say then.
+/// Jiffies whose beginnings [`a_jiffy_begins`] looks at.
+const LOOKS: u32 = 4;
+
+/// The moment at which a jiffy began, a short while ago.
 ///
-/// This is where tick 0 lies: timers fire when a jiffy begins, so deadlines that are counted from a jiffy's beginning are
-/// not late by a part of one.
-pub(crate) fn at_next_jiffy() -> Now {
-    // SAFETY: Called in process context, where sleeping is allowed.
-    unsafe { bindings::schedule_timeout_uninterruptible(1) };
-    Now::read()
+/// This is where tick 0 lies: timers fire when a jiffy begins, so deadlines that are counted from there are late by what
+/// the machine takes and not by a part of a jiffy. The interrupt that begins a jiffy may itself be late, and never early;
+/// so of a few, the earliest against the others is the one to believe. It spins meanwhile, once per load: whoever sleeps
+/// wakes up some time after the beginning.
+pub(crate) fn a_jiffy_begins(hz: u64) -> Now {
+    let jiffy_ns = 1_000_000_000_u64.checked_div(hz).unwrap_or(0);
+    let mut earliest = next_jiffy();
+    for _ in 1..LOOKS {
+        let next = next_jiffy();
+        let passed = next.jiffies.saturating_sub(earliest.jiffies).saturating_mul(jiffy_ns);
+        if next.monotonic_ns < earliest.monotonic_ns.saturating_add(passed) {
+            earliest = next;
+        }
+    }
+    earliest
+}
+
+/// The last look at the clock before the next jiffy is seen to have begun.
+fn next_jiffy() -> Now {
+    let before = jiffies();
+    loop {
+        let monotonic_ns = monotonic_ns();
+        let jiffies = jiffies();
+        if jiffies != before {
+            return Now { jiffies, monotonic_ns };
+        }
+        core::hint::spin_loop();
+    }
 }

@@ -40,7 +40,25 @@ impl TickClock {
     pub fn jiffies_to_upcoming(&self, jiffies: u64) -> u64 {
         self.due(self.upcoming(jiffies)).saturating_sub(jiffies)
     }
+
+    /// How far from `jiffies` a timer should expire for the upcoming tick, in jiffies.
+    ///
+    /// The kernel's timer wheel fires a timer with the first jiffy *after* its expiry, hence one less than there is to wait:
+    /// 0 for a tick that is due with the next jiffy. From 63 jiffies on the wheel is coarser, and late by up to an eighth of
+    /// the time. For a tick that far off, the timer is to fire before it is due, and to be set again then.
+    pub fn timer_expiry(&self, jiffies: u64) -> u64 {
+        let wait = self.jiffies_to_upcoming(jiffies);
+        if wait <= EXACT_JIFFIES {
+            wait.saturating_sub(1)
+        } else {
+            // Seven eighths, and an eighth of that late, are less than the whole.
+            wait.saturating_sub(wait.div_ceil(8))
+        }
+    }
 }
+
+/// Timers that expire in fewer jiffies than this fire to the jiffy (the first level of `kernel/time/timer.c`).
+const EXACT_JIFFIES: u64 = 63;
 
 #[cfg(test)]
 mod tests {
@@ -95,6 +113,37 @@ mod tests {
                     assert!(clock.jiffies_to_upcoming(due) >= 1);
                 }
                 assert_eq!(clock.due(rate_hz) - clock.due(0), hz);
+            }
+        }
+    }
+
+    /// When a timer fires that was set at `now` to expire `delay` later, in `kernel/time/timer.c`.
+    fn wheel(now: u64, delay: u64) -> u64 {
+        let mut shift = 0;
+        let mut level_ends = 63;
+        while delay >= level_ends {
+            shift += 3;
+            level_ends = 63 << shift;
+        }
+        (((now + delay) >> shift) + 1) << shift
+    }
+
+    #[test]
+    fn the_wheel_fires_on_the_jiffy_at_every_rate() {
+        for hz in [100, 250, 1000] {
+            for rate_hz in 1..=hz {
+                let clock = TickClock { hz, rate_hz, start_jiffies: 4_294_892_296 };
+                for tick in 1..20 {
+                    let mut now = clock.due(tick - 1);
+                    let mut wakes = 0;
+                    while clock.latest(now) < tick {
+                        now = wheel(now, clock.timer_expiry(now));
+                        wakes += 1;
+                    }
+                    assert_eq!(now, clock.due(tick), "{rate_hz} Hz at HZ={hz}, tick {tick}");
+                    // One wake a tick at rates that people use, and never more than a few.
+                    assert!(wakes <= if clock.jiffies_to_upcoming(clock.due(0)) < 60 { 1 } else { 4 }, "{wakes}");
+                }
             }
         }
     }

@@ -1,2 +1,60 @@
-//! Placeholder: being written.
-fn main() {}
+// SPDX-License-Identifier: GPL-2.0
+
+//! `mp3-tests`: the module's tests. They run as root in a virtual machine that is theirs alone, and load the module
+//! themselves, each test with the parameters that it needs.
+//!
+//! Suites whose name begins with `timing` measure time. They belong into a guest whose clock counts instructions, where a
+//! busy host cannot make them fail; all others run on two or more CPUs in real time.
+
+mod child;
+mod device;
+mod files;
+mod harness;
+mod kernel;
+mod module;
+mod status;
+mod suites;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Tests mp3.ko in this machine, which must be a virtual one that nothing else runs in.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Runs tests whose name contains one of these. Without any: all but the timing suites.
+    filters: Vec<String>,
+    /// Prints the names of the tests and ends.
+    #[arg(long)]
+    list: bool,
+    /// Runs each test this often.
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
+    /// The module.
+    #[arg(long, default_value = "/root/mp3.ko")]
+    module: std::path::PathBuf,
+    /// The directory of `work`, `userapp` and `monitor`.
+    #[arg(long, default_value = "/root")]
+    programs: std::path::PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let tests: Vec<_> = suites::all().into_iter().filter(|test| wanted(&test.name(), &arguments.filters)).collect();
+    if arguments.list {
+        for test in tests {
+            println!("{}", test.name());
+        }
+        return ExitCode::SUCCESS;
+    }
+    files::set(arguments.module, arguments.programs);
+    harness::run(&tests, arguments.repeat)
+}
+
+fn wanted(name: &str, filters: &[String]) -> bool {
+    if filters.is_empty() {
+        !name.starts_with("timing")
+    } else {
+        filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Processes under test: children that do what they are told, when they are told.
+
+use anyhow::{bail, Result};
+use nix::sys::signal::{kill, Signal};
+use nix::sys::wait::{waitid, Id, WaitPidFlag};
+use nix::unistd::{fork, pipe, ForkResult, Pid};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+
+/// A child that sleeps until it is told to go, runs its body, and exits with 0.
+pub struct Child {
+    pid: Pid,
+    go: File,
+    done: File,
+    reaped: bool,
+}
+
+/// The child's ends of the pipes.
+pub struct Ropes {
+    go: File,
+    done: File,
+}
+
+impl Ropes {
+    /// Sleeps until the parent calls [`Child::go`]; ends the process if there is no parent any more.
+    pub fn wait(&mut self) {
+        let mut byte = [0];
+        if self.go.read(&mut byte).unwrap_or(0) == 0 {
+            exit(9);
+        }
+    }
+
+    /// Wakes the parent up, which waits in [`Child::wait_done`].
+    pub fn done(&mut self) {
+        if self.done.write(&[1]).is_err() {
+            exit(9);
+        }
+    }
+}
+
+/// What `wait4` reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// As the shell sees it: the exit status, or 128 and the signal.
+    pub status: i32,
+    /// Minor faults.
+    pub minor_faults: u64,
+    /// Major faults.
+    pub major_faults: u64,
+    /// User and system time together, ns, in steps of 1000.
+    pub cpu_ns: u64,
+}
+
+impl Child {
+    /// Forks a child for `body`. It has nothing but this thread.
+    pub fn spawn(body: impl FnOnce(&mut Ropes)) -> Result<Self> {
+        let (go_read, go_write) = pipe()?;
+        let (done_read, done_write) = pipe()?;
+        // SAFETY: The test program has one thread when it forks.
+        match unsafe { fork()? } {
+            ForkResult::Parent { child } => {
+                Ok(Child { pid: child, go: go_write.into(), done: done_read.into(), reaped: false })
+            }
+            ForkResult::Child => {
+                // Else the pipe would never end, because we hold its other end ourselves.
+                drop::<(OwnedFd, OwnedFd)>((go_write, done_read));
+                let mut ropes = Ropes { go: go_read.into(), done: done_write.into() };
+                body(&mut ropes);
+                exit(0);
+            }
+        }
+    }
+
+    /// A child that does nothing until it is killed or let go.
+    pub fn idle() -> Result<Self> {
+        Self::spawn(|ropes| ropes.wait())
+    }
+
+    /// Its process ID.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Lets it pass one [`Ropes::wait`].
+    pub fn go(&mut self) -> Result<()> {
+        Ok(self.go.write_all(&[1])?)
+    }
+
+    /// Waits for its [`Ropes::done`].
+    pub fn wait_done(&mut self) -> Result<()> {
+        if self.done.read(&mut [0])? == 0 {
+            bail!("the child ended before it was done");
+        }
+        Ok(())
+    }
+
+    /// Sends a signal.
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.pid, signal)?)
+    }
+
+    /// Waits until it is dead, and leaves it a zombie.
+    pub fn wait_dead(&self) -> Result<()> {
+        waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
+        Ok(())
+    }
+
+    /// Waits until it is dead, buries it, and returns what it used.
+    pub fn wait(mut self) -> Result<Usage> {
+        self.reaped = true;
+        wait4(self.pid)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            let _ = kill(self.pid, Signal::SIGKILL);
+            let _ = wait4(self.pid);
+        }
+    }
+}
+
+/// `wait4(2)`, which nix does not have.
+pub fn wait4(pid: Pid) -> Result<Usage> {
+    let mut status = 0;
+    // SAFETY: A plain C structure, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: Both pointers are to locals of the right type.
+        let result = unsafe { libc::wait4(pid.as_raw(), &mut status, 0, &mut usage) };
+        if result == pid.as_raw() {
+            break;
+        }
+        let error = std::io::Error::last_os_error();
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error.into());
+        }
+    }
+    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+    Ok(Usage {
+        status: if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) },
+        minor_faults: usage.ru_minflt as u64,
+        major_faults: usage.ru_majflt as u64,
+        cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+    })
+}
+
+/// Ends a forked child without the parent's destructors and buffers.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: Always callable.
+    unsafe { libc::_exit(status) }
+}
+
+/// Memory of `pages` pages of 4 KiB that has not been touched.
+pub struct Pages {
+    start: *mut u8,
+    count: usize,
+}
+
+impl Pages {
+    /// Bytes in a page.
+    pub const BYTES: usize = 4096;
+
+    /// Maps them.
+    pub fn new(count: usize) -> Self {
+        let bytes = count * Self::BYTES;
+        // SAFETY: A new private mapping, at an address of the kernel's choice.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(start, libc::MAP_FAILED);
+        // SAFETY: The mapping is ours. Huge pages would make one fault of 512.
+        unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
+        Pages { start: start.cast(), count }
+    }
+
+    /// Stores a byte into each page of `range`: a minor fault for every one that is new.
+    pub fn touch(&self, range: std::ops::Range<usize>) {
+        assert!(range.end <= self.count);
+        for page in range {
+            // SAFETY: Inside of the mapping.
+            unsafe { self.start.add(page * Self::BYTES).write_volatile(1) };
+        }
+    }
+}
+
+// SAFETY: The pages belong to no thread.
+unsafe impl Send for Pages {}
+// SAFETY: All accesses are stores of the same byte.
+unsafe impl Sync for Pages {}

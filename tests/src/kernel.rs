@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel says of itself: its log, and its counters in /proc.
+
+use anyhow::{Context, Result};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// The kernel log from some moment on.
+pub struct Log {
+    kmsg: fs::File,
+}
+
+impl Log {
+    /// From now on.
+    pub fn here() -> Self {
+        let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
+        let mut log = Log { kmsg: open().expect("/dev/kmsg, readable by root") };
+        log.lines();
+        log
+    }
+
+    /// The lines since then, without their prefixes. Each is returned once.
+    pub fn lines(&mut self) -> Vec<String> {
+        let mut lines = vec![];
+        let mut record = [0; 8192];
+        loop {
+            match self.kmsg.read(&mut record) {
+                Ok(0) => break,
+                Ok(length) => {
+                    let text = String::from_utf8_lossy(&record[..length]);
+                    let message = text.split_once(';').map_or("", |(_, message)| message);
+                    lines.extend(message.lines().next().map(String::from));
+                }
+                // Overwritten before it was read: go on with the next.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("/dev/kmsg: {error}"),
+            }
+        }
+        lines
+    }
+
+    /// What should not be there: warnings, stack traces, reports of the kernel's checkers.
+    pub fn complaints(mut self) -> Option<String> {
+        const SIGNS: [&str; 10] = [
+            "WARNING:",
+            "BUG:",
+            "Oops",
+            "Call Trace",
+            "general protection",
+            "possible recursive locking",
+            "circular locking",
+            "unreferenced object",
+            "scheduling while atomic",
+            "rust_kernel: panicked",
+        ];
+        let lines = self.lines();
+        let first = lines.iter().position(|line| SIGNS.iter().any(|sign| line.contains(sign)))?;
+        Some(lines[first..].join("\n"))
+    }
+}
+
+/// A number of `/proc/meminfo`, in KiB.
+pub fn meminfo(name: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name} in meminfo"))?;
+    Ok(line.split_whitespace().nth(1).context("a value")?.parse()?)
+}
+
+/// Objects in use in a slab cache.
+pub fn slab_objects(cache: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/slabinfo").context("/proc/slabinfo")?;
+    let line = text
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(cache))
+        .with_context(|| format!("no slab cache {cache}"))?;
+    Ok(line.split_whitespace().nth(1).context("a value")?.parse()?)
+}
+
+/// The fields of `/proc/PID/stat` behind the command name; the first is the state, field 3 of proc(5).
+fn stat_fields(pid: i32) -> Result<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("/proc/{pid}/stat"))?;
+    let (_, rest) = text.rsplit_once(") ").context("a command name in parentheses")?;
+    Ok(rest.split_whitespace().map(String::from).collect())
+}
+
+/// Minor and major faults of a process so far, without its children.
+pub fn faults(pid: i32) -> Result<(u64, u64)> {
+    let fields = stat_fields(pid)?;
+    // Fields 10 and 12 of proc(5).
+    Ok((fields[7].parse()?, fields[9].parse()?))
+}
+
+/// State of a process: `R`, `S`, `Z`…
+pub fn state(pid: i32) -> Result<String> {
+    Ok(stat_fields(pid)?[0].clone())
+}
+
+/// Waits until a process sleeps: until it has done what it was told, and waits for more.
+pub fn wait_until_asleep(pid: i32) -> Result<()> {
+    while state(pid)? != "S" {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Exact run time of a single-threaded process so far, ns.
+pub fn runtime_ns(pid: i32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    Ok(text.split_whitespace().next().context("a run time")?.parse()?)
+}

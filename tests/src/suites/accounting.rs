@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The numbers: to the fault what the kernel itself reports, whatever a process does.
+
+use crate::child::{exit, Child, Pages, Usage};
+use crate::device::Samples;
+use crate::harness::Outcome;
+use crate::module::Module;
+use crate::{files, kernel, status, tests};
+use abi::record::{Flags, SampleRecord, Totals};
+use anyhow::{ensure, Context, Result};
+use nix::sys::signal::Signal;
+use nix::unistd::execv;
+use std::fs;
+use std::sync::Barrier;
+
+tests![
+    a_running_process_to_the_fault,
+    only_what_came_after_the_registration,
+    a_process_killed_between_two_ticks,
+    a_process_reaped_before_the_next_tick,
+    many_threads,
+    a_leader_that_leaves_before_its_threads,
+    exec_of_the_leader,
+    exec_of_another_thread,
+    a_second_registration_starts_at_zero,
+    switches_and_run_queue_delay,
+    resident_pages,
+    delays_only_where_the_kernel_counts_them,
+    status_shows_user_time,
+    userapp_counts_what_its_seed_foretells,
+];
+
+/// CPU time that a process may use between its last record and its end, ns: a zombie that has been seen is on its way to
+/// its last context switch, and the run time of a running task is brought up to date at every timer tick at the latest.
+const TICK_NS: u64 = 10_000_000;
+
+/// A process when it was registered.
+struct Before {
+    pid: i32,
+    faults: (u64, u64),
+    runtime_ns: u64,
+}
+
+impl Before {
+    /// Registers a child that sleeps, so that its counters stand still meanwhile.
+    fn register(child: &Child) -> Result<Self> {
+        let pid = child.pid();
+        kernel::wait_until_asleep(pid)?;
+        let before = Before { pid, faults: kernel::faults(pid)?, runtime_ns: kernel::runtime_ns(pid)? };
+        status::register(pid)?;
+        Ok(before)
+    }
+
+    /// Compares the last record with what `wait4` said of the whole life.
+    fn compare(&self, records: &[SampleRecord], usage: &Usage) -> Outcome {
+        check_series(records)?;
+        let last = records.last().context("a record")?;
+        ensure!(last.flags.contains(Flags::FINAL | Flags::EXITED), "{:?}", last.flags);
+        ensure!(last.pid == self.pid);
+        let totals = last.totals;
+        ensure!(totals.minor_faults == usage.minor_faults - self.faults.0, "{totals:?} {usage:?}");
+        ensure!(totals.major_faults == usage.major_faults - self.faults.1, "{totals:?} {usage:?}");
+        let cpu_ns = usage.cpu_ns - self.runtime_ns.min(usage.cpu_ns);
+        ensure!(totals.cpu_ns().abs_diff(cpu_ns) < TICK_NS, "{totals:?} {cpu_ns}");
+        Ok(())
+    }
+}
+
+/// What is true of every sequence of records of one registration.
+fn check_series(records: &[SampleRecord]) -> Outcome {
+    let first = records.first().context("records")?;
+    ensure!(first.flags.contains(Flags::FIRST) && first.totals == Totals::default());
+    for (n, pair) in records.windows(2).enumerate() {
+        let (earlier, later) = (&pair[0], &pair[1]);
+        ensure!(earlier.registration == later.registration && earlier.pid == later.pid);
+        ensure!(earlier.sequence < later.sequence && earlier.time_ns <= later.time_ns && earlier.tick <= later.tick);
+        ensure!(later.totals.at_least(&earlier.totals) == later.totals, "a total fell: {earlier:?} {later:?}");
+        ensure!(!earlier.flags.contains(Flags::FINAL) && !later.flags.contains(Flags::FIRST), "record {n}");
+    }
+    Ok(())
+}
+
+fn a_running_process_to_the_fault() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(1000);
+        ropes.wait();
+        for round in 0..10 {
+            pages.touch(round * 100..round * 100 + 100);
+            ropes.done();
+            ropes.wait();
+        }
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    let mut records = vec![];
+    for round in 1..=10 {
+        child.wait_done()?;
+        kernel::wait_until_asleep(child.pid())?;
+        let expected = kernel::faults(child.pid())?.0 - before.faults.0;
+        ensure!(expected >= round * 100);
+        // The next tick after the child fell asleep has it all.
+        let now = samples.reader.position() + samples.reader.pending(&samples.memory);
+        loop {
+            records.extend(samples.wait()?);
+            if records.last().is_some_and(|record| record.sequence > now) {
+                break;
+            }
+        }
+        ensure!(records.last().unwrap().totals.minor_faults == expected);
+        child.go()?;
+    }
+    child.wait_dead()?;
+    records.extend(samples.until_final(child.pid())?);
+    before.compare(&records, &child.wait()?)
+}
+
+fn only_what_came_after_the_registration() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(600);
+        pages.touch(0..500);
+        ropes.wait();
+        pages.touch(0..600);
+        ropes.done();
+        ropes.wait();
+    })?;
+    let before = Before::register(&child)?;
+    ensure!(before.faults.0 >= 500);
+    child.go()?;
+    child.wait_done()?;
+    kernel::wait_until_asleep(child.pid())?;
+    status::unregister(child.pid())?;
+    let records = samples.until_final(child.pid())?;
+    check_series(&records)?;
+    let last = records.last().context("a record")?;
+    ensure!(!last.flags.contains(Flags::EXITED));
+    let expected = kernel::faults(child.pid())?.0 - before.faults.0;
+    ensure!(last.totals.minor_faults == expected && (100..120).contains(&expected), "{expected}");
+    Ok(())
+}
+
+fn a_process_killed_between_two_ticks() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(100_000);
+        ropes.wait();
+        for page in 0.. {
+            pages.touch(page % 100_000..page % 100_000 + 1);
+            if page == 300 {
+                ropes.done();
+            }
+        }
+    })?;
+    let before = Before::register(&child)?;
+    let mut records = samples.wait()?;
+    child.go()?;
+    child.wait_done()?;
+    // A tick, and then the kill at once: most of an interval is left.
+    records.extend(samples.wait()?);
+    child.kill(Signal::SIGKILL)?;
+    child.wait_dead()?;
+    records.extend(samples.until_final(child.pid())?);
+    before.compare(&records, &child.wait()?)
+}
+
+fn a_process_reaped_before_the_next_tick() -> Outcome {
+    let _module = Module::load("rate_hz=1")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(300);
+        ropes.wait();
+        pages.touch(0..300);
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    let usage = child.wait()?;
+    ensure!(usage.status == 0);
+    let records = samples.until_final(before.pid)?;
+    // The registration, perhaps a tick in the middle, and the last one, of a process that nobody can find any more.
+    ensure!(records.len() <= 3, "{}", records.len());
+    before.compare(&records, &usage)
+}
+
+fn many_threads() -> Outcome {
+    const THREADS: usize = 24;
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(THREADS * 50);
+        let half = Barrier::new(THREADS / 2 + 1);
+        ropes.wait();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (pages, half) = (&pages, &half);
+                scope.spawn(move || {
+                    pages.touch(thread * 50..thread * 50 + 50);
+                    // One half exits at once, the other lives on for a while.
+                    if thread % 2 == 0 {
+                        half.wait();
+                    }
+                });
+            }
+            ropes.done();
+            ropes.wait();
+            half.wait();
+        });
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_done()?;
+    let mut records = vec![];
+    while !records.iter().any(|record: &SampleRecord| record.threads as usize > THREADS / 2) {
+        records.extend(samples.wait()?);
+    }
+    child.go()?;
+    child.wait_dead()?;
+    records.extend(samples.until_final(child.pid())?);
+    ensure!(records.last().unwrap().totals.minor_faults as usize >= THREADS * 50);
+    before.compare(&records, &child.wait()?)
+}
+
+fn a_leader_that_leaves_before_its_threads() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        ropes.wait();
+        let (go, done) = (ropes, Pages::new(200));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                done.touch(0..100);
+                go.done();
+                go.wait();
+                done.touch(100..200);
+                exit(0);
+            });
+            // SAFETY: Ends this thread only, whose stack the other one does not use any more than the scope's borrow, which
+            // lives in it and is never freed.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        });
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_done()?;
+    let mut records = samples.wait()?;
+    records.extend(samples.wait()?);
+    // The leader is a zombie by now, and the process is not dead.
+    ensure!(records.iter().all(|record| !record.flags.contains(Flags::FINAL)));
+    child.go()?;
+    child.wait_dead()?;
+    records.extend(samples.until_final(child.pid())?);
+    before.compare(&records, &child.wait()?)
+}
+
+/// Becomes another program, of the same name as a file in the guest.
+fn become_true() -> ! {
+    let _ = execv(c"/bin/busybox", &[c"true"]);
+    exit(8);
+}
+
+fn exec_of_the_leader() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        ropes.wait();
+        become_true();
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_dead()?;
+    let records = samples.until_final(child.pid())?;
+    let usage = child.wait()?;
+    ensure!(usage.status == 0);
+    check_exec(&records)?;
+    before.compare(&records, &usage)
+}
+
+fn exec_of_another_thread() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(300);
+        ropes.wait();
+        let barrier = Barrier::new(9);
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (pages, barrier) = (&pages, &barrier);
+                scope.spawn(move || {
+                    pages.touch(thread * 30..thread * 30 + 30);
+                    barrier.wait();
+                    if thread == 5 {
+                        become_true();
+                    }
+                    loop {
+                        std::thread::park();
+                    }
+                });
+            }
+            barrier.wait();
+            ropes.done();
+            ropes.wait();
+        });
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_dead()?;
+    let records = samples.until_final(child.pid())?;
+    let usage = child.wait()?;
+    ensure!(usage.status == 0, "{usage:?}");
+    check_exec(&records)?;
+    ensure!(records.last().unwrap().totals.minor_faults >= 240);
+    before.compare(&records, &usage)
+}
+
+fn check_exec(records: &[SampleRecord]) -> Outcome {
+    let execs: Vec<_> = records.iter().filter(|record| record.flags.contains(Flags::EXECED)).collect();
+    ensure!(execs.len() == 1, "{} records say exec", execs.len());
+    ensure!(records.first().unwrap().comm_bytes() == b"mp3-tests");
+    ensure!(execs[0].comm_bytes() == b"busybox", "{:?}", String::from_utf8_lossy(execs[0].comm_bytes()));
+    Ok(())
+}
+
+fn a_second_registration_starts_at_zero() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let child = Child::idle()?;
+    let mut registrations = vec![];
+    for _ in 0..3 {
+        status::register(child.pid())?;
+        status::unregister(child.pid())?;
+        let records = samples.until_final(child.pid())?;
+        check_series(&records)?;
+        registrations.push(records[0].registration);
+    }
+    ensure!(registrations.windows(2).all(|pair| pair[0] < pair[1]), "{registrations:?}");
+    Ok(())
+}
+
+fn switches_and_run_queue_delay() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        for _ in 0..50 {
+            ropes.wait();
+            ropes.done();
+        }
+        ropes.wait();
+    })?;
+    let pid = child.pid();
+    let counters = || -> Result<(u64, u64, u64)> {
+        kernel::wait_until_asleep(pid)?;
+        let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| -> Result<u64> {
+            let line = text.lines().find(|line| line.starts_with(name)).context("a field")?;
+            Ok(line.split_whitespace().nth(1).context("a value")?.parse()?)
+        };
+        let schedstat = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+        let delay = schedstat.split_whitespace().nth(1).context("a delay")?.parse()?;
+        Ok((field("voluntary_ctxt_switches")?, field("nonvoluntary_ctxt_switches")?, delay))
+    };
+    let before = counters()?;
+    status::register(pid)?;
+    for _ in 0..50 {
+        child.go()?;
+        child.wait_done()?;
+    }
+    let after = counters()?;
+    status::unregister(pid)?;
+    let last = samples.until_final(pid)?.pop().context("a record")?.totals;
+    ensure!(last.voluntary_switches == after.0 - before.0 && last.voluntary_switches >= 50);
+    ensure!(last.involuntary_switches == after.1 - before.1);
+    ensure!(last.run_delay_ns == after.2 - before.2);
+    Ok(())
+}
+
+fn resident_pages() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(5000);
+        ropes.wait();
+        pages.touch(0..5000);
+        ropes.done();
+        ropes.wait();
+    })?;
+    kernel::wait_until_asleep(child.pid())?;
+    status::register(child.pid())?;
+    child.go()?;
+    child.wait_done()?;
+    status::unregister(child.pid())?;
+    let records = samples.until_final(child.pid())?;
+    let grown = records.last().unwrap().resident_pages - records[0].resident_pages;
+    // The kernel adds up per CPU and passes on in batches of 32 or twice the CPUs, for each of three counters.
+    ensure!((4700..=5300).contains(&grown), "{grown}");
+    Ok(())
+}
+
+fn delays_only_where_the_kernel_counts_them() -> Outcome {
+    const SWITCH: &str = "/proc/sys/kernel/task_delayacct";
+    let was = fs::read_to_string(SWITCH)?;
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    for (switch, expected) in [("1", true), ("0", false)] {
+        fs::write(SWITCH, switch)?;
+        let child = Child::idle()?;
+        status::register(child.pid())?;
+        status::unregister(child.pid())?;
+        for record in samples.until_final(child.pid())? {
+            ensure!(record.flags.contains(Flags::DELAYS) == expected, "with {SWITCH} {switch}: {:?}", record.flags);
+        }
+    }
+    fs::write(SWITCH, was)?;
+    Ok(())
+}
+
+fn status_shows_user_time() -> Outcome {
+    let _module = Module::load("")?;
+    let mut child = Child::spawn(|ropes| {
+        let mut n = 0_u64;
+        while n < 200_000_000 {
+            n = std::hint::black_box(n + 1);
+        }
+        ropes.done();
+        ropes.wait();
+    })?;
+    status::register(child.pid())?;
+    child.wait_done()?;
+    kernel::wait_until_asleep(child.pid())?;
+    let user_ns = status::read()?[0].1;
+    let runtime_ns = kernel::runtime_ns(child.pid())?;
+    // The loop was long enough for the timer's samples to see it, and hardly anything else was done.
+    ensure!(user_ns <= runtime_ns && user_ns > runtime_ns / 2, "{user_ns} of {runtime_ns}");
+    Ok(())
+}
+
+fn userapp_counts_what_its_seed_foretells() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let output = files::program("userapp")
+        .args(["200", "R", "10000", "--iterations", "20", "--pause", "0.01", "--seed", "42", "--json"])
+        .output()
+        .context("userapp")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let number = |path: &str| report.pointer(path).and_then(serde_json::Value::as_u64).with_context(|| path.to_owned());
+
+    let pid = i32::try_from(number("/pid")?)?;
+    let records = samples.until_final(pid)?;
+    check_series(&records)?;
+    let totals = records.last().unwrap().totals;
+    // What getrusage counted between R and U, to the fault.
+    ensure!(totals.minor_faults == number("/profiled/minor_faults")?, "{totals:?} {report}");
+    ensure!(totals.major_faults == number("/profiled/major_faults")?, "{totals:?} {report}");
+    // And the workload's share is the number of pages that its accesses touch: about 50 000, and exactly this.
+    let mut workload = work::Workload::classic(200, work::Locality::Random, 10_000);
+    workload.iterations = 20;
+    workload.seed = 42;
+    let distinct = work::distinct_pages(&workload);
+    ensure!((50_000..50_400).contains(&distinct), "{distinct}");
+    // userapp takes no fault of its own while it is registered, so its share is all of them.
+    ensure!(totals.minor_faults == distinct, "{distinct} {report}");
+    Ok(())
+}

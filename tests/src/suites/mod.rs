@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests, a file a subject.
+
+mod accounting;
+pub mod classic;
+mod commands;
+mod lifecycle;
+mod mapping;
+mod readers;
+pub mod scale;
+mod timing;
+
+use crate::harness::Test;
+
+/// All tests, in the order in which they run.
+pub fn all() -> Vec<Test> {
+    [
+        commands::tests(),
+        mapping::tests(),
+        accounting::tests(),
+        readers::tests(),
+        classic::tests(),
+        lifecycle::tests(),
+        scale::tests(),
+        timing::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
