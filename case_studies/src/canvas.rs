@@ -222,8 +222,9 @@ fn stroke(colour: RGBColor, width: f64) -> ShapeStyle {
     colour.stroke_width(scaled(width).max(1) as u32)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// `text` as it stands in markup.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Cuts a way into dashes.

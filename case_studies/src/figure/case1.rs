@@ -118,15 +118,16 @@ pub fn together(study: &Study) -> Figure {
 fn per_program(run: &Run) -> Panel {
     let (mut items, mut legend) = (Vec::new(), Vec::new());
     let mut highest = 0.0f64;
+    let lag_s = run.lag_s();
     for (index, process) in run.processes.list.iter().enumerate() {
         let (colour, mark) = series(index + 1);
         let pen = Pen::full(colour, 1.8).marked(mark);
         let value = |name| run.processes.column(name);
         let (Some(minor), Some(major)) = (value("minor_total"), value("major_total")) else { continue };
-        let mut points = vec![(process.start_s, 0.0)];
+        let mut points = vec![((process.start_s - lag_s).max(0.0), 0.0)];
         points.extend(process.rows.iter().map(|row| {
             let faults = row.values[minor].unwrap_or(0) as f64 + row.values[major].unwrap_or(0) as f64;
-            (row.time_s, faults)
+            (row.time_s - lag_s, faults)
         }));
         let faults = points.last().map_or(0.0, |&(_, faults)| faults);
         highest = highest.max(faults);
@@ -146,13 +147,14 @@ fn per_program(run: &Run) -> Panel {
 
 /// When each program of the study was done, in seconds of the figure.
 pub fn completions(run: &Run) -> impl Iterator<Item = (String, f64)> + '_ {
+    let lag_s = run.lag_s();
     run.processes
         .list
         .iter()
         .filter(|process| run.userapps.iter().any(|userapp| userapp.pid == process.pid))
-        .filter_map(|process| {
+        .filter_map(move |process| {
             let last = process.rows.last()?;
-            Some((run.label(process), last.time_s))
+            Some((run.label(process), last.time_s - lag_s))
         })
 }
 

@@ -77,6 +77,14 @@ impl Study {
         Ok(Self { name: name(dir), runs })
     }
 
+    /// The study's name for readers: `case1` is "Case study 1".
+    pub fn title(&self) -> String {
+        match self.name.strip_prefix("case") {
+            Some(number) if number.parse::<u32>().is_ok() => format!("Case study {number}"),
+            _ => self.name.clone(),
+        }
+    }
+
     /// Reads the study that `dir` is, or else every study in it, by name.
     ///
     /// # Errors

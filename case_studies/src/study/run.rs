@@ -158,6 +158,21 @@ impl Run {
         Ok(Self { name: super::name(dir), description, userapps, profile, processes })
     }
 
+    /// How much later the times of `processes` are than those of `profile`, in seconds: theirs begin with the first
+    /// registration, the profile's with the interval in which it falls. At most an interval, and seldom above 0.
+    pub fn lag_s(&self) -> f64 {
+        let Some(jiffies) = self.processes.column("jiffies") else { return 0.0 };
+        let same_tick = self.processes.list.iter().flat_map(|process| &process.rows).filter(|row| {
+            row.time_s > 0.0 && row.values[jiffies].is_some_and(|jiffies| jiffies >= self.profile.first_jiffies)
+        });
+        let first_s = same_tick.map(|row| row.time_s).fold(f64::INFINITY, f64::min);
+        if first_s.is_finite() {
+            first_s - self.profile.clock.nominal_s()
+        } else {
+            0.0
+        }
+    }
+
     /// What a process is called: its workload, or its command's name if it is none of the study's programs.
     pub fn label(&self, process: &Process) -> String {
         match self.userapps.iter().find(|userapp| userapp.pid == process.pid) {
