@@ -79,28 +79,19 @@ pub fn slab_objects(cache: &str) -> Result<u64> {
     Ok(line.split_whitespace().nth(1).context("a value")?.parse()?)
 }
 
-/// The fields of `/proc/PID/stat` behind the command name; the first is the state, field 3 of proc(5).
-fn stat_fields(pid: i32) -> Result<Vec<String>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("/proc/{pid}/stat"))?;
-    let (_, rest) = text.rsplit_once(") ").context("a command name in parentheses")?;
-    Ok(rest.split_whitespace().map(String::from).collect())
-}
-
 /// Minor and major faults of a process so far, without its children.
 pub fn faults(pid: i32) -> Result<(u64, u64)> {
-    let fields = stat_fields(pid)?;
-    // Fields 10 and 12 of proc(5).
-    Ok((fields[7].parse()?, fields[9].parse()?))
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("/proc/{pid}/stat"))?;
+    let (_, rest) = text.rsplit_once(") ").context("a command name in parentheses")?;
+    // Fields 10 and 12 of proc(5); the first behind the name is field 3, the state.
+    let field = |number: usize| rest.split_whitespace().nth(number - 3).context("a field");
+    Ok((field(10)?.parse()?, field(12)?.parse()?))
 }
 
-/// State of a process: `R`, `S`, `Z`…
-pub fn state(pid: i32) -> Result<String> {
-    Ok(stat_fields(pid)?[0].clone())
-}
-
-/// Waits until a process sleeps: until it has done what it was told, and waits for more.
+/// Waits until a process has blocked and left its CPU: it has done what it was told, and its counters stand still.
 pub fn wait_until_asleep(pid: i32) -> Result<()> {
-    while state(pid)? != "S" {
+    // Where a state of `S` may be seen before the last context switch is made and counted, this file waits for it.
+    while fs::read_to_string(format!("/proc/{pid}/syscall"))?.starts_with("running") {
         std::thread::yield_now();
     }
     Ok(())

@@ -365,15 +365,20 @@ fn switches_and_run_queue_delay() -> Outcome {
     let before = counters()?;
     status::register(pid)?;
     for _ in 0..50 {
+        // Asleep before it is woken, so each round is a voluntary switch.
+        kernel::wait_until_asleep(pid)?;
         child.go()?;
         child.wait_done()?;
     }
     let after = counters()?;
     status::unregister(pid)?;
     let last = samples.until_final(pid)?.pop().context("a record")?.totals;
-    ensure!(last.voluntary_switches == after.0 - before.0 && last.voluntary_switches >= 50);
-    ensure!(last.involuntary_switches == after.1 - before.1);
-    ensure!(last.run_delay_ns == after.2 - before.2);
+    ensure!(
+        last.voluntary_switches == after.0 - before.0 && last.voluntary_switches >= 50,
+        "{last:?} {before:?} {after:?}"
+    );
+    ensure!(last.involuntary_switches == after.1 - before.1, "{last:?} {before:?} {after:?}");
+    ensure!(last.run_delay_ns == after.2 - before.2, "{last:?} {before:?} {after:?}");
     Ok(())
 }
 
