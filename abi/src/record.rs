@@ -212,9 +212,8 @@ pub struct SampleRecord {
     pub swapped_pages: u64,
 }
 
-/// Where the totals stand in a record.
-const TOTALS_AT: usize = 9;
-const _: () = assert!(TOTALS_AT + TOTALS + 2 == SAMPLE_WORDS);
+// The totals begin with word 9, and two words follow them.
+const _: () = assert!(9 + TOTALS + 2 == SAMPLE_WORDS);
 
 impl SampleRecord {
     /// The record as it stands in the ring.
