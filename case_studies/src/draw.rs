@@ -60,6 +60,7 @@ fn read(path: &Path, arguments: &Profiles) -> Result<(Vec<Source>, Header)> {
         name: name(path, &arguments.files),
         samples: read.samples,
         rate_reached_hz: read.rate_reached_hz(),
+        length_error_percent: Some(100.0 / read.clock.nominal_jiffies()),
         trace: read.trace,
     };
     Ok((vec![source], read.header))
@@ -70,7 +71,13 @@ fn of_processes(read: &processes::Processes) -> Result<Vec<Source>> {
     for process in &read.list {
         let trace = read.trace(process).with_context(|| read.path.clone())?;
         let name = format!("{} {}", process.pid, process.comm);
-        sources.push(Source { name, samples: process.samples, rate_reached_hz: None, trace });
+        sources.push(Source {
+            name,
+            samples: process.samples,
+            rate_reached_hz: None,
+            length_error_percent: None,
+            trace,
+        });
     }
     if sources.len() > PROCESSES {
         sources.sort_by_key(|source| std::cmp::Reverse(source.trace.totals().faults()));
@@ -106,9 +113,17 @@ fn name(path: &Path, all: &[PathBuf]) -> String {
 
 fn machine(header: &Header) -> Option<String> {
     let kernel = header.kernel.as_ref().map(|kernel| format!("Linux {}", kernel.trim_start_matches("Linux ")));
-    let start = header.start.as_ref().map(|start| start.replace('T', " ").replace('Z', " UTC"));
+    let start = header.start.as_deref().map(to_the_second);
     let known: Vec<String> = [header.host.clone(), kernel, start].into_iter().flatten().collect();
     (!known.is_empty()).then(|| known.join(" · "))
+}
+
+/// `2026-11-20T23:14:00.123Z` for readers: `2026-11-20 23:14:00 UTC`.
+fn to_the_second(start: &str) -> String {
+    match start.strip_suffix('Z').and_then(|start| start.split_once('T')) {
+        Some((day, time)) => format!("{day} {} UTC", time.split('.').next().unwrap_or(time)),
+        None => start.to_owned(),
+    }
 }
 
 /// Files to write.
@@ -168,6 +183,12 @@ mod tests {
         assert_eq!(written(&["a.data"], Some("x/y.png")), ["x/y.png"]);
         assert_eq!(written(&["a.data"], Some("x/v1.2")), ["x/v1.2.svg", "x/v1.2.png"]);
         assert!(outputs(&arguments(&["a.svg"], None)).is_err());
+    }
+
+    #[test]
+    fn a_start_is_told_to_the_second() {
+        assert_eq!(to_the_second("2026-11-20T23:14:00.123456Z"), "2026-11-20 23:14:00 UTC");
+        assert_eq!(to_the_second("yesterday"), "yesterday");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::error::{shorten, Error, LineError};
 use crate::header::Header;
 use crate::input::Lines;
-use crate::interval::{Interval, CLASSIC_RATE_HZ};
+use crate::interval::{add, Interval, CLASSIC_RATE_HZ};
 use crate::profile::{without_samples, Preamble};
 use crate::tick::whole;
 use crate::trace::Trace;
@@ -75,7 +75,8 @@ impl Processes {
         process.rows.last()?.values[self.column(name)?]
     }
 
-    /// The intervals of one process: differences of its rows.
+    /// The intervals of one process: differences of its rows. One of less than half the nominal length is counted with its
+    /// neighbour: the counters of a process that runs on another CPU lag a little, and in a short interval that is much.
     ///
     /// # Errors
     /// Sums beyond 64 bits.
@@ -83,26 +84,46 @@ impl Processes {
         let place = |name| self.column(name).unwrap_or_default();
         let (minor, major) = (place("minor_total"), place("major_total"));
         let (user, system) = (place("user_ns_total"), place("system_ns_total"));
+        let shortest_s = self.nominal_s() / 2.0;
         let mut trace = Trace::default();
         let mut before = (process.start_s, [0u64; 3]);
+        let mut pending: Option<Interval> = None;
         for row in &process.rows {
             let value = |column: usize| row.values[column].unwrap_or(0);
             let now = [value(minor), value(major), value(user).saturating_add(value(system))];
-            let length_s = row.time_s - before.0;
-            if length_s <= 0.0 {
-                continue;
-            }
-            trace.push(&Interval {
+            let interval = Interval {
                 start_s: before.0,
                 end_s: row.time_s,
-                length_s,
+                length_s: row.time_s - before.0,
                 minor: now[0].saturating_sub(before.1[0]),
                 major: now[1].saturating_sub(before.1[1]),
                 cpu_ns: now[2].saturating_sub(before.1[2]),
-            })?;
+            };
             before = (row.time_s, now);
+            match &mut pending {
+                Some(pending) if pending.length_s < shortest_s || interval.length_s < shortest_s => {
+                    pending.end_s = interval.end_s;
+                    pending.length_s += interval.length_s;
+                    add(&mut pending.minor, interval.minor, "minor_total")?;
+                    add(&mut pending.major, interval.major, "major_total")?;
+                    add(&mut pending.cpu_ns, interval.cpu_ns, "cpu_ns")?;
+                }
+                _ => {
+                    if let Some(done) = pending.replace(interval) {
+                        trace.push(&done)?;
+                    }
+                }
+            }
+        }
+        if let Some(last) = pending.filter(|last| last.length_s > 0.0) {
+            trace.push(&last)?;
         }
         Ok(trace)
+    }
+
+    /// Length of an undisturbed interval, in seconds.
+    pub fn nominal_s(&self) -> f64 {
+        1.0 / self.header.rate_hz.unwrap_or(CLASSIC_RATE_HZ)
     }
 }
 
@@ -387,6 +408,26 @@ mod tests {
         let read =
             parse("1,1,1,7,a,1,first,5,0,1,1,1,1\n2,1,1,7,a,1,final,6,0,1,1,1,1\n3,1,1,7,b,1,first,2,0,1,1,1,1\n");
         assert_eq!(read.unwrap().list.len(), 2);
+    }
+
+    #[test]
+    fn a_short_interval_is_counted_with_its_neighbour() {
+        let row = |ms: u64, flags: &str, cpu: u64| {
+            format!("{},1,1,7,a,1,{flags},{cpu},0,0,{cpu}000000,1,1\n", ms * 1_000_000)
+        };
+        let rows = [
+            row(0, "first", 0),
+            row(5, "", 5),
+            row(55, "", 55),
+            row(165, "", 65),
+            row(176, "", 176),
+            row(177, "final", 177),
+        ];
+        let read = parse(&rows.concat()).unwrap();
+        let trace = read.trace(&read.list[0]).unwrap();
+        let minor: Vec<u64> = trace.buckets().iter().map(|bucket| bucket.minor).collect();
+        assert_eq!(minor, [55, 122]);
+        assert!(trace.peak(|bucket| bucket.cpu_percent) < 101.0);
     }
 
     #[test]

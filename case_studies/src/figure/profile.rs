@@ -29,6 +29,8 @@ pub struct Source {
     pub samples: u64,
     /// Samples per second reached.
     pub rate_reached_hz: Option<f64>,
+    /// How exactly the length of an interval is known, in percent of it: to a jiffy, where times are in jiffies.
+    pub length_error_percent: Option<f64>,
     /// Its intervals.
     pub trace: Trace,
 }
@@ -101,6 +103,11 @@ fn single(source: &Source, origin: Option<String>) -> Figure {
     cpu.y_suffix = " %";
     panels.push((cpu, 150.0));
     let mut caption = vec![UTILISATION.to_owned()];
+    if let Some(error) = source.length_error_percent {
+        let precision =
+            format!("Intervals are known to a jiffy: single rates and utilisations to ±{} %.", fixed(error, 0));
+        caption[0] = format!("{UTILISATION} {precision}");
+    }
     if trace.is_decimated() {
         caption.push(decimated(trace));
     }
@@ -305,7 +312,13 @@ mod tests {
             let end_s = start_s + 0.05;
             trace.push(&Interval { start_s, end_s, length_s: 0.05, minor, major: 2, cpu_ns: 40_000_000 }).unwrap();
         }
-        Source { name: name.into(), samples: minor.len() as u64, rate_reached_hz: Some(20.0), trace }
+        Source {
+            name: name.into(),
+            samples: minor.len() as u64,
+            rate_reached_hz: Some(20.0),
+            length_error_percent: Some(8.0),
+            trace,
+        }
     }
 
     fn points(item: &Item) -> &[(f64, f64)] {

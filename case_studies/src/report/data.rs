@@ -45,6 +45,8 @@ struct TrendLine {
 struct RunData {
     name: String,
     cpus: u32,
+    /// Length of an undisturbed interval, s.
+    nominal_s: f64,
     /// Kinds of waiting that the kernel counted: key and name.
     waits: Vec<(&'static str, &'static str)>,
     /// Why there are none, in the monitor's words.
@@ -130,6 +132,7 @@ fn run(run: &Run) -> RunData {
     RunData {
         name: run.name.clone(),
         cpus: run.description.machine.cpus,
+        nominal_s: run.processes.nominal_s(),
         waits,
         delays: run.processes.header.delays.clone(),
         series,

@@ -29,8 +29,8 @@
     const size = Math.abs(value);
     return grouped(value, size === 0 || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4);
   };
-  const shortened = (value, step) => {
-    const [divisor, suffix] = step >= 1e6 ? [1e6, "M"] : step >= 1e3 ? [1e3, "k"] : [1, ""];
+  const shortened = (value, step, largest) => {
+    const [divisor, suffix] = largest >= 1e6 ? [1e6, "M"] : largest >= 1e4 ? [1e3, "k"] : [1, ""];
     const decimals = Math.max(0, Math.min(6, -Math.floor(Math.log10(step / divisor) + 1e-9)));
     const exact = Math.abs((step / divisor) * 10 ** decimals - Math.round((step / divisor) * 10 ** decimals)) < 1e-6;
     return value === 0 ? "0" : grouped(value / divisor, exact ? decimals : decimals + 1) + suffix;
@@ -245,7 +245,7 @@
         const across = { x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y };
         shape(svg, "line", { class: value === 0 ? "frame" : "grid", ...across });
         const place = { x: MARGIN.left - 7, y: y + 4, "text-anchor": "end" };
-        shape(svg, "text", place, shortened(value, vertical.step));
+        shape(svg, "text", place, shortened(value, vertical.step, this.highest));
       }
       const { values, step } = this.options.places
         ? { values: this.options.places, step: 1 }
@@ -462,18 +462,27 @@
     x: Float64Array.of(line.start, ...line.time),
     y: Float64Array.of(0, ...column),
   });
-  // Its growth per second, in steps. Two points at the same time have none between them.
-  const rate = (line, column, scale = 1) => {
-    const [x, y] = [[line.start], [0]];
+  // Its growth per second, in steps. An interval of less than half the nominal length is counted with its neighbour, as in
+  // processes.rs.
+  const rate = (line, column, nominal, scale = 1) => {
+    const ends = [line.start];
+    const steps = [{ length: Infinity, growth: 0 }];
     let [time, value] = [line.start, 0];
     line.time.forEach((now, index) => {
-      if (now - time > 1e-6) {
-        x.push(now);
-        y.push(((column[index] - value) / (line.lengths[index] ?? now - time)) * scale);
-        [time, value] = [now, column[index]];
+      const step = { length: line.lengths[index] ?? now - time, growth: column[index] - value };
+      const last = steps[steps.length - 1];
+      if (steps.length > 1 && Math.min(step.length, last.length) < nominal / 2) {
+        last.length += step.length;
+        last.growth += step.growth;
+        ends[ends.length - 1] = now;
+      } else {
+        steps.push(step);
+        ends.push(now);
       }
+      [time, value] = [now, column[index]];
     });
-    return { ...line, x: Float64Array.from(x), y: Float64Array.from(y), stepped: true };
+    const y = steps.map((step) => (step.growth / Math.max(step.length, 1e-6)) * scale);
+    return { ...line, x: Float64Array.from(ends), y: Float64Array.from(y), stepped: true };
   };
 
   const runCharts = (run, lines, view) => {
@@ -482,9 +491,9 @@
       { key: "faults", title: "Accumulated page faults", unit: "count", write: count, kinds: FAULTS, height: 300,
         series: (kind = "total") => lines.map((line) => growing(line, faults(line, kind))) },
       { key: "rate", title: "Fault rate", unit: "page faults per second", write: significant, kinds: FAULTS,
-        series: (kind = "total") => lines.map((line) => rate(line, faults(line, kind))) },
+        series: (kind = "total") => lines.map((line) => rate(line, faults(line, kind), run.nominal_s)) },
       { key: "cpu", title: "CPU utilisation", unit: `% of one CPU, of ${run.cpus}`, write: (y) => `${grouped(y, 2)} %`,
-        series: () => lines.map((line) => rate(line, line.cpu_s, 100)) },
+        series: () => lines.map((line) => rate(line, line.cpu_s, run.nominal_s, 100)) },
       { key: "memory", title: "Memory", unit: "MiB", write: (y) => `${grouped(y, 1)} MiB`,
         kinds: [["resident", "resident"], ["swapped", "in swap"]],
         series: (kind = "resident") => parts.map((line) => ({ ...line, x: line.time, y: line[kind] })) },
