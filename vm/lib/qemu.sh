@@ -29,8 +29,10 @@ qemu_arguments() {
         QEMU+=(-chardev "file,id=$port,path=$tmp/$port" -device "virtserialport,chardev=$port,name=mp3.$port")
     done
     if [[ -n $swap ]]; then
-        truncate --size "$swap" "$tmp/swap"
-        QEMU+=(-drive "if=none,id=swap,file=$tmp/swap,format=raw,cache=unsafe,discard=unmap" -device "virtio-blk-pci,drive=swap")
+        local drive="if=none,id=swap,file=$tmp/swap,format=raw,cache=unsafe,discard=unmap"
+        [[ $swap == *,iops=* ]] && drive+=",throttling.iops-total=${swap#*,iops=}"
+        truncate --size "${swap%%,*}" "$tmp/swap"
+        QEMU+=(-drive "$drive" -device "virtio-blk-pci,drive=swap")
     fi
 }
 
