@@ -17,18 +17,21 @@ OBJECTS := $(CURDIR)/target/kbuild
 
 PROGRAMS := work userapp monitor plot
 GUEST_PROGRAMS := work userapp monitor
-# Static, since the guest has no libraries; by the toolchain root's cargo, so that they are the same from every machine;
-# without debug information, since the guest is held in memory.
+# Static, since the guest has no libraries; without debug information, since it is held in memory.
 GUEST_TARGET := x86_64-unknown-linux-gnu
 GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=none \
-	CARGO_PROFILE_RELEASE_STRIP=debuginfo MP3_CARGO=root vm/cargo \
-	build --release --target-dir target/guest --target $(GUEST_TARGET)
+	CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+	$(CARGO) build --release --target-dir target/guest --target $(GUEST_TARGET)
 GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
 BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/tests/* case_studies/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
-.PHONY: all module programs install uninstall demo test test-host test-vm vm guest guest-tests module-vm prepare fmt lint clean help
+# The compiler that built the kernel, if the tree says which.
+KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf)
+KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
+
+.PHONY: all module programs install uninstall demo test test-host test-vm vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -36,7 +39,7 @@ module: ## mp3.ko for the running kernel
 	@vm/preflight "$(KDIR)"
 	@mkdir -p $(OUT) $(OBJECTS)/native
 	@vm/stage "building mp3.ko against $(KDIR)" \
-		$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(OBJECTS)/native $(if $(RUSTC),RUSTC=$(RUSTC)) modules
+		$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(OBJECTS)/native $(KERNEL_TOOLS) modules
 	@cp $(OBJECTS)/native/mp3.ko $(OUT)/
 
 programs: ## the programs for this machine
@@ -77,13 +80,19 @@ vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at han
 	@vm/run
 
 guest: prepare ## mp3.ko and the programs for the virtual machine, in out/vm/
-	@$(MAKE) --no-print-directory module-vm
+	@$(MAKE) --no-print-directory module-vm guest-programs
+
+guest-programs:
+	@mkdir -p $(GUEST)
 	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(GUEST_PROGRAMS))
 	@cp $(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)) $(GUEST)/
 
-guest-tests: guest ## the tests that run in the virtual machine, there too
+guest-tests: guest
 	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
 	@cp $(GUEST_BUILT)/mp3-tests $(GUEST)/
+
+plot:
+	@$(CARGO) build --package plot
 
 module-vm: prepare ## only mp3.ko for the virtual machine
 	@mkdir -p $(GUEST) $(OBJECTS)/vm

@@ -27,7 +27,7 @@ running_prepare() {
 running_source() {
     local tmp=$1 package=$2
     mkdir -p "$tmp/debs"
-    (cd "$tmp/debs" && apt-get -qq download "$package" >&2) ||
+    (cd "$tmp/debs" && apt-get -qq -o APT::Sandbox::User= download "$package" >&2) ||
         die "apt-get cannot download $package" "is trixie-backports among the sources, and apt-get update done?"
     dpkg-deb -x "$tmp"/debs/linux-source-*.deb "$tmp"
 }

@@ -34,6 +34,15 @@ tree_compiler() {
     sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ "]*\).*/\1/p' "$1/.config"
 }
 
+# tree_toolchain DIR: prints the make argument that names the compilers which built the kernel.
+tree_toolchain() {
+    if grep -q '^CONFIG_CC_IS_CLANG=y' "$1/.config"; then
+        echo LLVM=1
+    else
+        echo "CC=$(tree_compiler "$1")"
+    fi
+}
+
 # tree_make DIR: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
 tree_make() {
     local dir=$1 compiler
