@@ -12,6 +12,7 @@ mod files;
 mod harness;
 mod kernel;
 mod module;
+mod running;
 mod status;
 mod suites;
 

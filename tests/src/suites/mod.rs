@@ -7,6 +7,7 @@ pub mod classic;
 mod commands;
 mod lifecycle;
 mod mapping;
+mod programs;
 mod readers;
 pub mod scale;
 mod timing;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Test> {
         accounting::tests(),
         readers::tests(),
         classic::tests(),
+        programs::tests(),
         lifecycle::tests(),
         scale::tests(),
         timing::tests(),
