@@ -72,9 +72,11 @@ impl kernel::Module for Mp3 {
             *module_parameters::max_processes.value(),
         )?;
         let profiler = Profiler::new(&params)?;
-        let device = KBox::pin_init(Device::new(profiler.clone()), GFP_KERNEL)?;
         let sampler = Sampler::new(profiler.clone());
-        let status = StatusFile::new(profiler)?;
+        let status = StatusFile::new(profiler.clone())?;
+        // Last, so that nothing can fail after it: a module whose init fails is freed, also while somebody has its device
+        // open. procfs waits for its callers; the VFS does not.
+        let device = KBox::pin_init(Device::new(profiler), GFP_KERNEL)?;
         pr_info!(
             "loaded: {} Hz, a ring of {} records, at most {} processes\n",
             params.rate_hz,
