@@ -17,6 +17,8 @@ mod chardev;
 mod ffi;
 mod memory;
 mod params;
+#[cfg(mp3_planted)]
+mod planted;
 mod procfs;
 mod profiler;
 mod registry;
@@ -71,6 +73,8 @@ impl kernel::Module for Mp3 {
             *module_parameters::ring_records.value(),
             *module_parameters::max_processes.value(),
         )?;
+        #[cfg(mp3_planted)]
+        planted::plant()?;
         let profiler = Profiler::new(&params)?;
         let sampler = Sampler::new(profiler.clone());
         let status = StatusFile::new(profiler.clone())?;
