@@ -57,7 +57,18 @@ impl Log {
             "rust_kernel: panicked",
         ];
         let lines = self.lines();
-        let first = lines.iter().position(|line| SIGNS.iter().any(|sign| line.contains(sign)))?;
+        let mut an_allocation_failed = false;
+        let first = lines.iter().position(|line| {
+            // An allocation that fails, as some here are made to, prints a stack trace of its own.
+            if line.contains("page allocation failure") || line.contains("vmalloc error") {
+                an_allocation_failed = true;
+            }
+            if line.contains("Call Trace") && std::mem::take(&mut an_allocation_failed) {
+                return false;
+            }
+            // Data races are judged from the whole log, since most are the kernel's own: vm/lib/races.sh.
+            !line.starts_with("BUG: KCSAN:") && SIGNS.iter().any(|sign| line.contains(sign))
+        })?;
         Some(lines[first..].join("\n"))
     }
 }

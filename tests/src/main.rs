@@ -7,10 +7,13 @@
 //! busy host cannot make them fail; all others run on two or more CPUs in real time.
 
 mod child;
+mod debugfs;
 mod device;
 mod files;
 mod harness;
+mod injection;
 mod kernel;
+mod kmemleak;
 mod module;
 mod running;
 mod status;

@@ -26,6 +26,11 @@ impl Module {
         Ok(finit_module(&file, &CString::new(parameters)?, ModuleInitFlags::empty()).map(|()| Module(())))
     }
 
+    /// The module that something else has loaded.
+    pub fn adopt() -> Self {
+        Module(())
+    }
+
     /// Tries to unload it, and expects that the kernel refuses.
     pub fn refuses_to_unload(&self) -> Result<()> {
         match unload() {

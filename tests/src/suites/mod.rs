@@ -5,6 +5,8 @@
 mod accounting;
 pub mod classic;
 mod commands;
+mod faults;
+mod leaks;
 mod lifecycle;
 mod mapping;
 mod programs;
@@ -26,6 +28,8 @@ pub fn all() -> Vec<Test> {
         lifecycle::tests(),
         scale::tests(),
         timing::tests(),
+        faults::tests(),
+        leaks::tests(),
     ]
     .into_iter()
     .flatten()

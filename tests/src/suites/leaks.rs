@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What all other tests left behind; the last test of all.
+
+use crate::harness::{Outcome, Skip};
+use crate::kmemleak::Kmemleak;
+use crate::tests;
+use anyhow::ensure;
+
+tests![no_memory_is_lost];
+
+fn no_memory_is_lost() -> Outcome {
+    let Some(kmemleak) = Kmemleak::find() else {
+        return Err(Skip("this kernel has no kmemleak (CONFIG_DEBUG_KMEMLEAK)").into());
+    };
+    let lost = kmemleak.scan()?;
+    ensure!(lost.is_empty(), "{lost}");
+    Ok(())
+}
