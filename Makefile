@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall demo test test-host test-vm vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
+.PHONY: all module programs install uninstall demo test test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -75,6 +75,12 @@ test-host: ## the tests that need no kernel module
 
 test-vm: prepare ## the tests in the virtual machine, against the real module
 	@vm/test vm
+
+test-debug: prepare ## the module's tests on a kernel with KASAN, lockdep, kmemleak and more (built once, half an hour)
+	@vm/test kasan
+
+test-kcsan: prepare ## the same with KCSAN, which finds data races
+	@vm/test kcsan
 
 vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at hand
 	@vm/run
