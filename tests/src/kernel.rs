@@ -73,6 +73,16 @@ impl Log {
     }
 }
 
+/// Has the kernel really free what it keeps for later: caches, and with KASAN, freed objects in quarantine.
+pub fn drain() -> Result<()> {
+    fs::write("/proc/sys/vm/drop_caches", "3")?;
+    let Ok(caches) = fs::read_dir("/sys/kernel/slab") else { return Ok(()) };
+    for cache in caches {
+        fs::write(cache?.path().join("shrink"), "1").context("shrinking a slab cache")?;
+    }
+    Ok(())
+}
+
 /// A number of `/proc/meminfo`, in KiB.
 pub fn meminfo(name: &str) -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;

@@ -75,10 +75,7 @@ fn loading() -> Outcome {
 fn opening() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("")?;
-    let steps = injector.each_step(
-        || open(DEVICE_PATH, OFlag::O_RDONLY, Mode::empty()),
-        |_, _| Ok(()),
-    )?;
+    let steps = injector.each_step(|| open(DEVICE_PATH, OFlag::O_RDONLY, Mode::empty()), |_, _| Ok(()))?;
     println!("    {steps:?}");
     module_works()?;
     // No failed open has kept a reference.
