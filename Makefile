@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall demo test test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
+.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -82,6 +82,16 @@ test-debug: prepare ## the module's tests on a kernel with KASAN, lockdep, kmeml
 test-kcsan: prepare ## the same with KCSAN, which finds data races
 	@vm/test kcsan
 
+# Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
+STUDIES := $(OUT)/studies
+STUDY :=
+
+case-study-1: guest ## random and local accesses: two runs of two programs, and their figures, in out/studies/case1/
+	@case_studies/run case1 --into $(STUDIES) $(STUDY)
+
+case-study-2: guest ## more and more copies of a program, until the machine thrashes; out/studies/case2/
+	@case_studies/run case2 --into $(STUDIES) $(STUDY)
+
 vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at hand
 	@vm/run
 
@@ -118,4 +128,4 @@ clean: ## what was built here (the prepared kernel in ~/.cache/mp3 stays)
 	rm -rf target $(OUT)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 15
