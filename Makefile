@@ -28,7 +28,7 @@ BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/tests/* case_s
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
 # The compiler that built the kernel, if the tree says which.
-KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf)
+KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
 .PHONY: all module programs install uninstall case-study-1 case-study-2 demo test test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
@@ -61,7 +61,7 @@ uninstall: ## takes back what install put there
 	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
 
 # The module says for which kernel it was built.
-MODULE_RELEASE = $(firstword $(shell modinfo -F vermagic $(OUT)/mp3.ko 2>/dev/null) $(RELEASE))
+MODULE_RELEASE = $(firstword $(shell PATH=$$PATH:/usr/sbin:/sbin modinfo -F vermagic $(OUT)/mp3.ko 2>/dev/null) $(RELEASE))
 MODULE_DIR = /lib/modules/$(MODULE_RELEASE)/updates
 
 demo: ## everything from nothing: a profile of a workload in the virtual machine, and its picture
