@@ -197,7 +197,9 @@ impl Profiler {
             if slot == 0 {
                 if tick <= state.last_tick {
                     // The timer was for a part of a long wait.
-                    sampler::arm(self, self.clock.timer_expiry(begun.jiffies));
+                    if !state.registry.is_empty() {
+                        sampler::arm(self, self.clock.timer_expiry(begun.jiffies));
+                    }
                     return;
                 }
                 let expected = state.last_tick.saturating_add(1);
