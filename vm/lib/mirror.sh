@@ -15,14 +15,15 @@ debian_mirror() {
     printf '%s\n' "$uri"
 }
 
-# Debian's main archive, by its Release file; before the first `apt-get update` there is none, and the URI has to do.
+# Debian's main archive, by its Release file; before the first `apt-get update` there is none, and the path has to do.
 apt_mirror() {
+    local uri
     # shellcheck disable=SC2016 # apt expands these, not the shell
-    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk -F'|' '
-            $1 == "Debian" && $2 == "Debian" && $3 == "main" { print $4; found = 1; exit }
-            $3 == "main" && $4 ~ /\/debian\/?$/ && !guess { guess = $4 }
-            END { if (!found && guess) print guess }'
+    uri=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        awk -F'|' '$1 == "Debian" && $2 == "Debian" && $3 == "main" { print $4; exit }')
+    [[ -n $uri ]] || uri=$(apt-get update --print-uris 2>/dev/null |
+        sed -n "s,^'\\(.*/debian/\\)dists/.*,\\1,p" | head -n 1)
+    printf '%s\n' "$uri"
 }
 
 # mmdebstrap tells its default only to a hook, which then ends the run.
