@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
+.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -72,6 +72,9 @@ test: prepare ## all tests, here and in the virtual machine, with a total
 
 test-host: ## the tests that need no kernel module
 	@vm/test host
+
+loom: ## the protocols of shared memory, model-checked: part of test-host
+	@RUSTFLAGS="--cfg loom" $(CARGO) test --release --package abi --test loom --target-dir target/loom
 
 test-vm: prepare ## the tests in the virtual machine, against the real module
 	@vm/test vm

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The protocols of shared memory, model-checked: `make loom`.
+//!
+//! Loom runs a model once for every order in which its threads can be interleaved, and for every value that each load may
+//! return under the rules of the C11 memory model. The code under test is the crate's own writer and readers; only the words
+//! below them are loom's. Bounds are stated where they are set. Loom does not let a load see a store of the future (load
+//! buffering); no ordering here depends on that.
+//!
+//! For each ordering that the protocols rely on there is a test without it. It must fail: so the model is able to see what
+//! the ordering is for, and none of them is superfluous.
+#![cfg(loom)]
+
+use abi::classic::{ClassicRecord, ClassicWriter, EMPTY, RECORD_LONGS, RING_LONGS};
+use abi::header::{word, Header, HEADER_WORDS};
+use abi::ring::{Reader, Writer};
+use abi::words::{ReadWords, WriteWords};
+use loom::sync::atomic::{fence, AtomicU64, Ordering};
+use loom::thread;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::Arc;
+
+/// An ordering that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    /// W1: no fence between *reserved* and the record.
+    FenceRelease,
+    /// W2: *committed* is stored relaxed.
+    StoreRelease,
+    /// R1: *committed* is loaded relaxed.
+    LoadAcquire,
+    /// R2: no fence between the record and *reserved*.
+    FenceAcquire,
+}
+
+/// The words that a model is about, at the indices that they have in the region. All others are constants that nobody looks
+/// at: stores to them go nowhere.
+struct LoomWords {
+    words: Vec<(usize, AtomicU64)>,
+    without: Without,
+}
+
+impl LoomWords {
+    fn new(indices: impl Iterator<Item = usize>, without: Without) -> Self {
+        LoomWords { words: indices.map(|index| (index, AtomicU64::new(0))).collect(), without }
+    }
+
+    fn word(&self, index: usize) -> Option<&AtomicU64> {
+        // Most stores go past the last one, when a whole buffer is filled.
+        if self.words.last().is_none_or(|(last, _)| index > *last) {
+            return None;
+        }
+        self.words.iter().find(|(at, _)| *at == index).map(|(_, word)| word)
+    }
+
+    fn load(&self, index: usize, ordering: Ordering) -> u64 {
+        self.word(index).expect("a word of the model").load(ordering)
+    }
+
+    fn store(&self, index: usize, value: u64, ordering: Ordering) {
+        if let Some(word) = self.word(index) {
+            word.store(value, ordering);
+        }
+    }
+
+    /// `ordering`, or relaxed where the model goes without it.
+    fn unless(&self, without: Without, ordering: Ordering) -> Ordering {
+        if self.without == without {
+            Ordering::Relaxed
+        } else {
+            ordering
+        }
+    }
+}
+
+impl ReadWords for LoomWords {
+    fn word_count(&self) -> usize {
+        usize::MAX
+    }
+    fn load_relaxed(&self, index: usize) -> u64 {
+        self.load(index, Ordering::Relaxed)
+    }
+    fn load_acquire(&self, index: usize) -> u64 {
+        self.load(index, self.unless(Without::LoadAcquire, Ordering::Acquire))
+    }
+    fn fence_acquire(&self) {
+        if self.without != Without::FenceAcquire {
+            fence(Ordering::Acquire);
+        }
+    }
+}
+
+impl WriteWords for LoomWords {
+    fn store_relaxed(&self, index: usize, value: u64) {
+        self.store(index, value, Ordering::Relaxed);
+    }
+    fn store_release(&self, index: usize, value: u64) {
+        self.store(index, value, self.unless(Without::StoreRelease, Ordering::Release));
+    }
+    fn fence_release(&self) {
+        if self.without != Without::FenceRelease {
+            fence(Ordering::Release);
+        }
+    }
+}
+
+/// Runs `model` in every interleaving with at most `preemptions` preemptions, or in all.
+fn check(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(model);
+}
+
+/// Counts over all runs of a model that what it is about did happen.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Counter {
+    fn add(&self, count: usize) {
+        self.0.fetch_add(count, SeqCst);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+mod ring {
+    use super::*;
+
+    /// Two words: the smallest record that can be torn.
+    const WORDS: usize = 2;
+    /// Records that the ring holds.
+    const CAPACITY: usize = 2;
+    pub(super) const HEADER: Header = Header {
+        record_bytes: 8 * WORDS as u64,
+        capacity: CAPACITY as u64,
+        hz: 250,
+        rate_hz: 20,
+        start_monotonic_ns: 0,
+        start_realtime_ns: 0,
+        start_jiffies: 0,
+        features: 0,
+    };
+
+    /// What stands in record `position`, and in no other.
+    fn record(position: u64) -> [u64; WORDS] {
+        [position + 100, position + 200]
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        delivered: Counter,
+        /// Lost before they were copied.
+        skipped: Counter,
+        /// Lost while they were copied.
+        overtaken: Counter,
+        /// Of those, copies made of two records: what must never be delivered.
+        torn: Counter,
+    }
+
+    /// Reads once, and holds the answer to what a reader is promised. Returns how many records there were.
+    fn read(memory: &LoomWords, reader: &mut Reader<WORDS>, room: usize, seen: &Seen) -> u64 {
+        let (first, lost_before) = (reader.position(), reader.lost());
+        let mut buffer = [[0; WORDS]; CAPACITY];
+        let records = reader.read(memory, &mut buffer[..room]).expect("the writer goes forward only");
+        let lost = reader.lost() - lost_before;
+        let delivered = records.len();
+        for (position, whole) in (first + lost..).zip(records) {
+            assert_eq!(*whole, record(position), "not record {position}");
+        }
+        assert_eq!(first + lost + delivered as u64, reader.position(), "each record is delivered or lost, once");
+        // What was lost is gone indeed: the writer has begun to write over it.
+        if lost > 0 {
+            let reserved = memory.load_relaxed(word::RESERVED);
+            assert!(first + lost + CAPACITY as u64 <= reserved, "counted as lost, and still there");
+        }
+        let copied = buffer.iter().filter(|copy| **copy != [0; WORDS]).count();
+        seen.delivered.add(delivered);
+        seen.overtaken.add(copied - delivered);
+        seen.skipped.add(lost as usize - (copied - delivered));
+        seen.torn.add(buffer.iter().filter(|copy| copy[0] + 100 != copy[1] && **copy != [0; WORDS]).count());
+        delivered as u64
+    }
+
+    /// One writer and `readers` readers. The writer pushes `batches` of records, and commits each batch. Every reader reads
+    /// as often as `reads` says meanwhile, and the rest afterwards.
+    fn check_protocol(
+        without: Without,
+        readers: usize,
+        batches: &'static [u64],
+        reads: usize,
+        preemptions: Option<usize>,
+    ) {
+        let seen = Arc::new(Seen::default());
+        let in_model = seen.clone();
+        check(preemptions, move || {
+            let records = HEADER_WORDS..HEADER_WORDS + WORDS * CAPACITY;
+            let indices = [word::RESERVED, word::COMMITTED].into_iter().chain(records);
+            let memory = Arc::new(LoomWords::new(indices, without));
+            let mut writer = Writer::<WORDS>::new(&*memory, &HEADER);
+            let readers: Vec<_> = (0..readers)
+                .map(|_| {
+                    let (memory, seen) = (memory.clone(), in_model.clone());
+                    thread::spawn(move || {
+                        let mut reader = Reader::at(&HEADER, 0);
+                        let delivered = (0..reads).map(|_| read(&memory, &mut reader, CAPACITY, &seen)).sum::<u64>();
+                        (reader, delivered)
+                    })
+                })
+                .collect();
+            for &batch in batches {
+                for _ in 0..batch {
+                    writer.push(&*memory, &record(writer.position()));
+                }
+                writer.commit(&*memory);
+            }
+            for thread in readers {
+                let (mut reader, mut delivered) = thread.join().expect("the reader returns");
+                while reader.pending(&*memory) > 0 {
+                    delivered += read(&memory, &mut reader, 1, &in_model);
+                }
+                assert_eq!(delivered + reader.lost(), writer.position(), "every record is accounted for");
+            }
+        });
+        // A model in which nobody is overtaken shows nothing.
+        let Seen { delivered, skipped, overtaken, torn } = &*seen;
+        let counts = [delivered, skipped, overtaken, torn].map(Counter::get);
+        assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+    }
+
+    /// Every interleaving of one reader with three records, each committed for itself.
+    #[test]
+    fn one_reader() {
+        check_protocol(Without::Nothing, 1, &[1, 1, 1], 1, None);
+    }
+
+    /// A reader that goes on from where it was, while the ring goes round twice: at most 2 preemptions.
+    #[test]
+    fn one_reader_that_reads_twice() {
+        check_protocol(Without::Nothing, 1, &[1, 2, 1], 2, Some(2));
+    }
+
+    /// At most 2 preemptions.
+    #[test]
+    fn two_readers() {
+        check_protocol(Without::Nothing, 2, &[2, 1], 1, Some(2));
+    }
+
+    /// The same model as [`one_reader`], which holds, without one ordering.
+    fn one_reader_without(ordering: Without) {
+        check_protocol(ordering, 1, &[1, 1, 1], 1, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_w1() {
+        one_reader_without(Without::FenceRelease);
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_w2() {
+        one_reader_without(Without::StoreRelease);
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_r1() {
+        one_reader_without(Without::LoadAcquire);
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_r2() {
+        one_reader_without(Without::FenceAcquire);
+    }
+}
+
+mod header {
+    use super::*;
+    use abi::header::HeaderError;
+
+    /// Whoever sees the magic sees the rest. Every interleaving.
+    fn check_header(without: Without) {
+        let whole = Arc::new(Counter::default());
+        let in_model = whole.clone();
+        check(None, move || {
+            let memory = Arc::new(LoomWords::new(word::MAGIC..=word::FEATURES, without));
+            let reader = {
+                let (memory, whole) = (memory.clone(), in_model.clone());
+                thread::spawn(move || match Header::read(&*memory, 2) {
+                    Ok(header) => {
+                        assert_eq!(header, super::ring::HEADER, "a header that was half written");
+                        whole.add(1);
+                    }
+                    Err(error) => assert_eq!(error, HeaderError::Magic(0), "a header that was half written"),
+                })
+            };
+            super::ring::HEADER.write(&*memory);
+            reader.join().expect("the reader returns");
+        });
+        assert!(whole.get() > 0);
+    }
+
+    #[test]
+    fn the_magic_comes_last() {
+        check_header(Without::Nothing);
+    }
+
+    #[test]
+    #[should_panic(expected = "half written")]
+    fn without_its_release() {
+        check_header(Without::StoreRelease);
+    }
+
+    #[test]
+    #[should_panic(expected = "half written")]
+    fn without_its_acquire() {
+        check_header(Without::LoadAcquire);
+    }
+}
+
+mod classic {
+    use super::*;
+
+    fn record(n: u64) -> ClassicRecord {
+        ClassicRecord { jiffies: n, minor_faults: n + 100, major_faults: n + 200, cpu_ns: n + 300 }
+    }
+
+    /// One writer, and a reader as programs for the original MP3 have it: once the jiffies word is there, the values are read.
+    /// It then looks at the jiffies word again, as such programs do not: a record that is still the same was not touched
+    /// meanwhile. `before` records have been written when the reader begins, and one more is while it reads. Every
+    /// interleaving.
+    fn check_record(without: Without, before: usize) {
+        let (filled, overwritten) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+        let in_model = (filled.clone(), overwritten.clone());
+        check(None, move || {
+            // The first record's words; where the others lie is of no matter.
+            let memory = Arc::new(LoomWords::new(0..RECORD_LONGS, without));
+            let mut writer = ClassicWriter::new(&*memory);
+            for n in 0..before {
+                writer.push(&*memory, &record(n as u64));
+            }
+            let reader = {
+                let (memory, (filled, overwritten)) = (memory.clone(), in_model.clone());
+                thread::spawn(move || {
+                    let jiffies = memory.load_acquire(0);
+                    if jiffies == EMPTY {
+                        return;
+                    }
+                    let values = [1, 2, 3].map(|index| memory.load_relaxed(index));
+                    memory.fence_acquire();
+                    if memory.load_relaxed(0) != jiffies {
+                        overwritten.add(1);
+                        return;
+                    }
+                    filled.add(1);
+                    assert_eq!(values, [100, 200, 300].map(|offset| jiffies + offset), "values of another record");
+                })
+            };
+            writer.push(&*memory, &record(before as u64));
+            reader.join().expect("the reader returns");
+        });
+        assert!(filled.get() > 0);
+        assert!(before == 0 || overwritten.get() > 0);
+    }
+
+    /// Records that it takes to come round to the first again.
+    const LAP: usize = RING_LONGS / RECORD_LONGS;
+
+    #[test]
+    fn values_are_there_before_the_jiffies() {
+        check_record(Without::Nothing, 0);
+    }
+
+    #[test]
+    fn jiffies_are_gone_before_the_values_change() {
+        check_record(Without::Nothing, LAP);
+    }
+
+    #[test]
+    #[should_panic(expected = "values of another record")]
+    fn without_the_release_of_the_jiffies() {
+        check_record(Without::StoreRelease, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "values of another record")]
+    fn without_the_readers_acquire() {
+        check_record(Without::LoadAcquire, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "values of another record")]
+    fn without_the_fence_behind_the_empty_jiffies() {
+        check_record(Without::FenceRelease, LAP);
+    }
+}
