@@ -67,5 +67,5 @@ packages_need() {
 packages_install() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get -qq update >&2 &&
-        apt-get -qq install --yes --no-install-recommends "$@" </dev/null >&2
+        apt-get -qq install --yes --no-install-recommends "$@" </dev/null >/dev/null
 }
