@@ -72,8 +72,8 @@ debug_make() {
 
 # debug_trim DIR: takes away what building a module never reads; vmlinux stays, to look into.
 debug_trim() {
-    find "$1" \( -path "$1/scripts" -o -path "$1/tools/objtool" \) -prune -o \
-        \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) -type f -delete
+    find "$1" \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) -type f \
+        ! -path "$1/scripts/*" ! -path "$1/tools/objtool/*" -delete
     rm -rf "$1"/arch/x86/boot/{vmlinux.bin*,compressed/vmlinux*}
 }
 
