@@ -114,9 +114,8 @@ fn register_at_every_step(others: usize) -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("rate_hz=1")?;
     let children = (0..others).map(|_| Child::idle()).collect::<Result<Vec<_>>>()?;
-    for child in &children {
-        status::register(child.pid())?;
-    }
+    let all = |what: fn(i32) -> Result<()>| children.iter().try_for_each(|child| what(child.pid()));
+    all(status::register)?;
     let child = Child::idle()?;
     let file = open_status()?;
     let (command, undo) = (format!("R {}\n", child.pid()), format!("U {}\n", child.pid()));
@@ -128,13 +127,16 @@ fn register_at_every_step(others: usize) -> Outcome {
             ensure!(listed.iter().any(|(pid, _)| *pid == child.pid()) == outcome.is_ok());
             let undone = write(&file, undo.as_bytes());
             ensure!(undone == if outcome.is_ok() { Ok(undo.len()) } else { Err(Errno::ENOENT) }, "U: {undone:?}");
+            if outcome.is_ok() {
+                // The table has grown, and becomes small again only when it is empty: the next step shall find it full.
+                all(status::unregister)?;
+                all(status::register)?;
+            }
             Ok(())
         },
     )?;
     println!("    {steps:?}");
-    for child in &children {
-        status::unregister(child.pid())?;
-    }
+    all(status::unregister)?;
     module_works()?;
     module.unload()
 }
