@@ -152,8 +152,10 @@ impl Process {
         self.pid.nr()
     }
 
-    /// Its number in the current task's PID namespace; `None` where it is not visible there.
+    /// Its number in the current task's PID namespace; `None` where it is not visible, and once its parent has buried it: the
+    /// number is free then, and the next tick will find it dead.
     pub(crate) fn pid_for_current(&self) -> Option<Pid> {
+        self.pid.task(bindings::pid_type_PIDTYPE_TGID)?;
         Some(self.pid.nr_for_current()).filter(|&pid| pid != 0)
     }
 

@@ -38,6 +38,7 @@ tests![
     users_profile_their_own_processes_only,
     the_opener_counts_and_not_the_writer,
     a_container_registers_its_own_init,
+    the_buried_are_not_listed,
 ];
 
 /// Runs `body` in a child as user and group 1000, without capabilities. It returns 0 or the error's number.
@@ -339,10 +340,7 @@ fn a_container_registers_its_own_init() -> Outcome {
         }
     })?;
     ensure!(result.is_ok(), "the container saw something else: {result:?}");
-    // That one is dead, and the next tick notices.
-    while !status::read()?.is_empty() {
-        std::thread::yield_now();
-    }
+    ensure!(status::read()?.is_empty(), "dead and buried, and still listed");
 
     // From the host: a process of the container under the host's number.
     let mut child = Child::spawn(|ropes| {
@@ -365,5 +363,17 @@ fn a_container_registers_its_own_init() -> Outcome {
     ensure!(listed.len() == 1 && listed[0].0 != 1 && listed[0].0 != child.pid(), "{listed:?}");
     child.go()?;
     child.wait()?;
+    Ok(())
+}
+
+fn the_buried_are_not_listed() -> Outcome {
+    // The tick that will find it dead is a second away.
+    let _module = Module::load("rate_hz=1")?;
+    let child = Child::idle()?;
+    status::register(child.pid())?;
+    child.kill(Signal::SIGKILL)?;
+    child.wait_dead()?;
+    child.wait()?;
+    ensure!(status::read()?.is_empty());
     Ok(())
 }

@@ -179,7 +179,8 @@ fn run_passes_the_exit_status_on() -> Outcome {
         ensure!(ended.status.code() == Some(code), "{command:?}: {ended:?}");
         ensure!(ended.stderr.contains(message), "{command:?}: {ended:?}");
         if (126..128).contains(&code) {
-            ensure!(ended.stderr == message && status::read()?.is_empty(), "{command:?}: {ended:?}");
+            let listed = status::read()?;
+            ensure!(ended.stderr == message && listed.is_empty(), "{command:?}: {ended:?}, listed: {listed:?}");
         }
     }
     Ok(())
