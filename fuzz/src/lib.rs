@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What readers of foreign data must withstand: functions of any bytes, which panic where a promise is broken.
+//!
+//! `libfuzzer/` looks for such bytes (`make fuzz-host`); `corpus/` keeps those that led somewhere new, findings among them,
+//! and `cargo test` runs them all again.
+//!
+//! | target | who reads | who may have written |
+//! |---|---|---|
+//! | [`command`] | the module: a write to `/proc/mp3/status` | any user |
+//! | [`record`] | a reader of the ring: one record | another kernel side, older or hostile |
+//! | [`ring`] | [`abi::header`] and [`abi::ring`], while the memory changes | likewise |
+//! | [`recording`] | `monitor`, from the ring to every format | likewise |
+//! | [`profile`] | `plot`: text, CSV, gzip, classic | whoever made the file |
+//! | [`figure`] | `plot`, to the picture | likewise |
+
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod hostile;
+
+pub mod command;
+pub mod figure;
+pub mod profile;
+pub mod record;
+pub mod recording;
+pub mod ring;
+
+/// A target: the name of its corpus, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    ("command", command::check),
+    ("figure", figure::check),
+    ("profile", profile::check),
+    ("record", record::check),
+    ("recording", recording::check),
+    ("ring", ring::check),
+];

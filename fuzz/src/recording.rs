@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `monitor`'s way from the ring into a file, over a ring that does what it likes.
+
+use crate::bytes::Bytes;
+use crate::hostile::HostileWords;
+use crate::profile;
+use abi::header::{Header, HEADER_WORDS};
+use abi::record::{SAMPLE_WORDS, TOTALS};
+use abi::words::WriteWords;
+use monitor::format::{Csv, Format, Json, Text};
+use monitor::machine::{Delays, Machine};
+use monitor::record::{Wait, Wake};
+use monitor::{record, Begin, End, Options, RecordError, Recorded, Sink};
+use plot::error::{Error, LineError};
+use std::io;
+
+/// Stops the recording after so many waits.
+struct Patience {
+    waits: u8,
+    after: u8,
+}
+
+/// Waits that a recording may still ask for when it was told to stop once.
+const ANSWERS: u8 = 2;
+
+impl Wait for Patience {
+    fn wait(&mut self, _position: u64, _pending: bool) -> io::Result<Wake> {
+        if self.waits > 0 {
+            self.waits -= 1;
+            return Ok(Wake::GoOn);
+        }
+        self.after += 1;
+        assert!(self.after <= ANSWERS, "it does not stop");
+        Ok(Wake::Stop)
+    }
+}
+
+/// A recording ends when it is told to; what it wrote is whole lines of its format, as many as its summary says.
+pub fn check(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let capacity = 1 << (bytes.byte() % 5);
+    let options = bytes.byte();
+    let waits = bytes.byte() % 8;
+    let memory = HostileWords::new(SAMPLE_WORDS * capacity as usize);
+    memory.put_header(&mut bytes, capacity, SAMPLE_WORDS);
+    let header = Header::read(&memory, SAMPLE_WORDS).expect("a header that was put there");
+    for index in 0..SAMPLE_WORDS * capacity as usize {
+        memory.store_relaxed(HEADER_WORDS + index, bytes.number());
+    }
+    memory.change(bytes);
+
+    let kind = options % 3;
+    let format: &mut dyn Format = match kind {
+        0 => &mut Text,
+        1 => &mut Csv,
+        _ => &mut Json,
+    };
+    let options = Options {
+        begin: [Begin::Profile, Begin::Oldest, Begin::Next][usize::from(options / 3) % 3],
+        end: [End::LastProcess, End::Drained, End::Never][usize::from(options / 9) % 3],
+    };
+    let machine = Machine { host: "host".into(), kernel: "7.2".into(), cpus: 2, delays: Delays::On };
+    let mut out = vec![];
+    let sink = Sink { format, output: &mut out };
+    let samples = match record(&memory, &header, machine, options, sink, &mut Patience { waits, after: 0 }) {
+        Ok(Recorded { summary, .. }) => {
+            assert!(summary.to_string().contains("lost: "));
+            Some(summary.samples)
+        }
+        Err(RecordError::Ring(error)) => {
+            assert!(error.committed < error.position);
+            None
+        }
+        Err(error) => panic!("{error}"),
+    };
+
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(text.is_empty() || text.ends_with('\n'), "half a line");
+    let rows = text.lines().filter(|line| !line.starts_with('#')).count() as u64;
+    match kind {
+        0 => check_text(&text),
+        1 => {
+            assert!(samples.is_none_or(|samples| rows == samples + 1), "{rows} rows of {samples:?}");
+            check_readable(&text);
+        }
+        _ => {
+            assert!(samples.is_none_or(|samples| rows == samples), "{rows} lines of {samples:?}");
+            for line in text.lines() {
+                let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                assert!(object.as_object().is_some_and(|object| object.len() == 8 + TOTALS + 2), "{line}");
+            }
+        }
+    }
+}
+
+/// Four numbers a line.
+fn check_text(text: &str) {
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.split(' ').filter_map(|number| number.parse::<u64>().ok()).count() == 4, "{line}");
+        assert!(line.split(' ').count() == 4, "{line}");
+    }
+    check_readable(text);
+}
+
+/// `plot` may refuse what such records say, and never how it is written.
+fn check_readable(text: &str) {
+    match profile::read(text.as_bytes()) {
+        Ok(_) | Err(Error::NoSamples { .. } | Error::Empty { .. }) => {}
+        Err(Error::Line {
+            why:
+                LineError::JiffiesBackwards { .. }
+                | LineError::CounterBackwards { .. }
+                | LineError::SumTooLarge { .. }
+                | LineError::Negative { .. },
+            ..
+        }) => {}
+        Err(error) => panic!("{error}: {text}"),
+    }
+}
