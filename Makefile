@@ -85,6 +85,20 @@ test-debug: prepare ## the module's tests on a kernel with KASAN, lockdep, kmeml
 test-kcsan: prepare ## the same with KCSAN, which finds data races
 	@vm/test kcsan
 
+# The kernel of the two below: stock, or debug for the one with KASAN.
+KERNEL := stock
+SECONDS := 300
+ROUNDS := 1000
+PROCESSES := 10000
+SEED = $(shell date +%s)
+
+stress: guest-tests ## load: ROUNDS=1000 reloads, SECONDS=300 of 10,000 dying processes and of bad readers (KERNEL=debug: with KASAN)
+	@vm/load $(KERNEL) 14400 MP3_STRESS_ROUNDS=$(ROUNDS) MP3_STRESS_SECONDS=$(SECONDS) \
+		MP3_STRESS_PROCESSES=$(PROCESSES) mp3-tests stress
+
+fuzz: guest-tests ## random system calls for SECONDS=300, from SEED (the time), on KERNEL=stock or debug
+	@vm/load $(KERNEL) $$(($(SECONDS) + 1800)) MP3_FUZZ_SEED=$(SEED) MP3_FUZZ_SECONDS=$(SECONDS) mp3-tests fuzz::system_calls
+
 # Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
 STUDIES := $(OUT)/studies
 STUDY :=

@@ -2,13 +2,14 @@
 
 //! Processes under test: children that do what they are told, when they are told.
 
-use anyhow::{bail, Result};
+use anyhow::{bail, ensure, Result};
 use nix::sys::signal::{kill, Signal};
-use nix::sys::wait::{waitid, Id, WaitPidFlag};
+use nix::sys::wait::{waitid, Id, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, pipe, ForkResult, Pid};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// A child that sleeps until it is told to go, runs its body, and exits with 0.
 pub struct Child {
@@ -25,6 +26,21 @@ pub struct Ropes {
 }
 
 impl Ropes {
+    /// Of two descriptors that were handed over.
+    pub fn new(go: File, done: File) -> Self {
+        Ropes { go, done }
+    }
+
+    /// Has both go through `execve`, and returns their numbers.
+    pub fn keep_over_exec(&self) -> (i32, i32) {
+        let keep = |file: &File| {
+            // SAFETY: Clears the close-on-exec flag of a descriptor that is ours.
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) };
+            file.as_raw_fd()
+        };
+        (keep(&self.go), keep(&self.done))
+    }
+
     /// Sleeps until the parent calls [`Child::go`]; ends the process if there is no parent any more.
     pub fn wait(&mut self) {
         let mut byte = [0];
@@ -68,8 +84,9 @@ impl Child {
                 // Else the pipe would never end, because we hold its other end ourselves.
                 drop::<(OwnedFd, OwnedFd)>((go_write, done_read));
                 let mut ropes = Ropes { go: go_read.into(), done: done_write.into() };
-                body(&mut ropes);
-                exit(0);
+                // A panic ends the child. Unwound any farther, it would go on with the parent's tests.
+                let outcome = catch_unwind(AssertUnwindSafe(|| body(&mut ropes)));
+                exit(if outcome.is_ok() { 0 } else { 101 });
             }
         }
     }
@@ -106,6 +123,23 @@ impl Child {
     pub fn wait_dead(&self) -> Result<()> {
         waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
         Ok(())
+    }
+
+    /// Waits until it is stopped (true) or dead (false), and leaves it a zombie.
+    pub fn wait_stopped_or_dead(&self) -> Result<bool> {
+        // A stop is consumed, or it would be reported again after it is over; a death is not.
+        loop {
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+            match waitid(Id::Pid(self.pid), flags)? {
+                WaitStatus::Stopped(..) => {
+                    let stopped = waitid(Id::Pid(self.pid), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG)?;
+                    if matches!(stopped, WaitStatus::Stopped(..)) {
+                        return Ok(true);
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
     }
 
     /// Waits until it is dead, buries it, and returns what it used.
@@ -149,6 +183,32 @@ pub fn wait4(pid: Pid) -> Result<Usage> {
     })
 }
 
+/// CPU time that `wait4` may see and the final record not, ns.
+///
+/// A record is final when the last thread is a zombie. That thread is still on its way to its last context switch, and its run
+/// time is brought up to date at timer ticks and context switches only: at most one jiffy is missing, 4 ms at HZ=250 and 10 ms
+/// at HZ=100.
+const LAST_JIFFY_NS: u64 = 10_000_000;
+
+/// `wait4` rounds user and system time down to 1 us each.
+const ROUNDING_NS: u64 = 2_000;
+
+impl Usage {
+    /// Compares CPU time that was recorded with what `wait4` reports, less what had been used before; returns the difference.
+    ///
+    /// How much may be missing is checked only where the guest's clock counts instructions (`MP3_EXACT_CLOCK`): elsewhere an
+    /// emulated processor that the host does not run seems to the guest to be running all the while.
+    pub fn compare_cpu(&self, recorded_ns: u64, before_ns: u64) -> Result<u64> {
+        let used_ns = self.cpu_ns.saturating_sub(before_ns);
+        ensure!(recorded_ns <= used_ns + ROUNDING_NS, "{recorded_ns} ns recorded, and only {used_ns} by wait4");
+        let missing_ns = used_ns.saturating_sub(recorded_ns);
+        if std::env::var_os("MP3_EXACT_CLOCK").is_some() {
+            ensure!(missing_ns <= LAST_JIFFY_NS, "{recorded_ns} ns recorded, {used_ns} by wait4");
+        }
+        Ok(missing_ns)
+    }
+}
+
 /// Ends a forked child without the parent's destructors and buffers.
 pub fn exit(status: i32) -> ! {
     // SAFETY: Always callable.
@@ -183,6 +243,12 @@ impl Pages {
         // SAFETY: The mapping is ours. Huge pages would make one fault of 512.
         unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
         Pages { start: start.cast(), count }
+    }
+
+    /// Pushes them out to swap, as far as the kernel does it.
+    pub fn page_out(&self) {
+        // SAFETY: The mapping is ours, and keeps its contents.
+        unsafe { libc::madvise(self.start.cast(), self.count * Self::BYTES, libc::MADV_PAGEOUT) };
     }
 
     /// Stores a byte into each page of `range`: a minor fault for every one that is new.

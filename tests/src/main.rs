@@ -10,12 +10,15 @@ mod child;
 mod debugfs;
 mod device;
 mod files;
+mod fuzz;
 mod harness;
 mod injection;
 mod kernel;
 mod kmemleak;
 mod module;
+mod options;
 mod running;
+mod shared;
 mod status;
 mod suites;
 
@@ -26,7 +29,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Runs tests whose name contains one of these. Without any: all but the timing suites.
+    /// Runs tests whose name contains one of these. Without any: all but timing, histories, stress and fuzz.
     filters: Vec<String>,
     /// Prints the names of the tests and ends.
     #[arg(long)]
@@ -43,6 +46,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args().collect();
+    if words.get(1).is_some_and(|word| word == suites::histories::ARGUMENT) {
+        suites::histories::resume(&words[2..]);
+    }
     let arguments = Arguments::parse();
     let tests: Vec<_> = suites::all().into_iter().filter(|test| wanted(&test.name(), &arguments.filters)).collect();
     if arguments.list {
@@ -57,7 +64,8 @@ fn main() -> ExitCode {
 
 fn wanted(name: &str, filters: &[String]) -> bool {
     if filters.is_empty() {
-        !name.starts_with("timing")
+        // Long by their nature: make stress, make fuzz.
+        !["timing", "stress", "fuzz", "histories"].iter().any(|suite| name.starts_with(suite))
     } else {
         filters.iter().any(|filter| name.contains(filter.as_str()))
     }

@@ -31,10 +31,6 @@ tests![
     userapp_counts_what_its_seed_foretells,
 ];
 
-/// CPU time that a process may use between its last record and its end, ns: a zombie that has been seen is on its way to
-/// its last context switch, and the run time of a running task is brought up to date at every timer tick at the latest.
-const TICK_NS: u64 = 10_000_000;
-
 /// A process when it was registered.
 struct Before {
     pid: i32,
@@ -61,8 +57,7 @@ impl Before {
         let totals = last.totals;
         ensure!(totals.minor_faults == usage.minor_faults - self.faults.0, "{totals:?} {usage:?}");
         ensure!(totals.major_faults == usage.major_faults - self.faults.1, "{totals:?} {usage:?}");
-        let cpu_ns = usage.cpu_ns - self.runtime_ns.min(usage.cpu_ns);
-        ensure!(totals.cpu_ns().abs_diff(cpu_ns) < TICK_NS, "{totals:?} {cpu_ns}");
+        usage.compare_cpu(totals.cpu_ns(), self.runtime_ns)?;
         Ok(())
     }
 }

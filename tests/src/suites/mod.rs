@@ -6,12 +6,15 @@ mod accounting;
 pub mod classic;
 mod commands;
 mod faults;
+mod fuzz;
+pub mod histories;
 mod leaks;
 mod lifecycle;
 mod mapping;
 mod programs;
 mod readers;
 pub mod scale;
+mod stress;
 mod timing;
 
 use crate::harness::Test;
@@ -22,11 +25,14 @@ pub fn all() -> Vec<Test> {
         commands::tests(),
         mapping::tests(),
         accounting::tests(),
+        histories::tests(),
         readers::tests(),
         classic::tests(),
         programs::tests(),
         lifecycle::tests(),
         scale::tests(),
+        stress::tests(),
+        fuzz::tests(),
         timing::tests(),
         faults::tests(),
         leaks::tests(),

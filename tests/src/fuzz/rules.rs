@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must hold after every batch.
+
+use super::call::Call;
+use crate::device::Samples;
+use crate::kernel::Log;
+use crate::status;
+use abi::device::{DEVICE_PATH, SAMPLES_OFFSET};
+use abi::header::{word, HEADER_WORDS};
+use abi::record::Flags;
+use abi::words::ReadWords;
+use anyhow::{bail, ensure, Context, Result};
+use nix::errno::Errno;
+use nix::poll::PollTimeout;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Whether a system call of a file may answer so: not with the kernel's inner numbers, nor with an I/O error where no I/O is.
+pub fn may_answer(call: Call, errno: Errno) -> bool {
+    match errno {
+        // procfs' own answer, where a file has no `mmap`.
+        Errno::EIO => matches!(call, Call::Map(..)),
+        _ => !matches!(errno, Errno::UnknownErrno | Errno::ENXIO | Errno::ENOSYS),
+    }
+}
+
+/// No mapping of the ring in `maps`, a `/proc/PID/maps`, is writable or executable.
+///
+/// # Errors
+///
+/// One is.
+pub fn mappings(maps: &str) -> Result<()> {
+    for line in maps.lines().filter(|line| line.ends_with(DEVICE_PATH)) {
+        let mut fields = line.split_whitespace().skip(1);
+        let (rights, offset) = (fields.next().context("rights")?, fields.next().context("an offset")?);
+        let offset = u64::from_str_radix(offset, 16)?;
+        let bad = offset >= SAMPLES_OFFSET && rights.contains(['w', 'x']);
+        ensure!(!bad && rights.ends_with('s'), "a mapping that must not be: {line}");
+    }
+    Ok(())
+}
+
+/// A reader that has looked on from the beginning.
+pub struct Observer {
+    samples: Samples,
+    constants: Vec<u64>,
+    growing: [u64; 6],
+    /// Of each registration, whether its final record came.
+    registrations: HashMap<u64, bool>,
+    log: Option<Log>,
+    /// A rule for showing that a broken one is found: nobody ever registers.
+    pub nobody_registers: bool,
+}
+
+/// What only grows, or is where it was.
+const GROWING: [usize; 6] =
+    [word::RESERVED, word::COMMITTED, word::COMPLETED_TICK, word::SESSION_START, word::MISSED_TICKS, word::SAMPLING_NS];
+
+impl Observer {
+    /// Of a module that was loaded a moment ago.
+    pub fn new() -> Result<Self> {
+        let samples = Samples::at(0)?;
+        let constants = (0..word::RESERVED).map(|index| samples.memory.load_acquire(index)).collect();
+        let log = Some(Log::here());
+        Ok(Observer {
+            samples,
+            constants,
+            growing: [0; 6],
+            registrations: HashMap::new(),
+            log,
+            nobody_registers: false,
+        })
+    }
+
+    /// Checks everything, with nobody else at work. What is registered is unregistered.
+    pub fn check(&mut self) -> Result<()> {
+        let complaints = self.log.replace(Log::here()).and_then(Log::complaints);
+        if let Some(complaints) = complaints {
+            bail!("the kernel complained:\n{complaints}");
+        }
+        for (pid, _) in status::read()? {
+            // The dead go by themselves.
+            match status::write(format!("U {pid}").as_bytes()) {
+                Ok(_) | Err(Errno::ENOENT) => {}
+                Err(error) => bail!("U {pid}: {error}"),
+            }
+        }
+        let begun = Instant::now();
+        while self.samples.memory.load_acquire(word::REGISTERED) > 0 {
+            ensure!(begun.elapsed() < Duration::from_secs(20), "dead processes stay registered");
+            self.records()?;
+            self.samples.set_position(self.samples.reader.position())?;
+            self.samples.readable(PollTimeout::from(100_u16))?;
+        }
+        self.records()?;
+        self.header()?;
+        ensure!(status::read()?.is_empty(), "nobody is registered, and somebody is listed");
+        if self.samples.reader.lost() == 0 {
+            let open = self.registrations.values().filter(|&&is_final| !is_final).count();
+            ensure!(open == 0, "{open} registrations without a final record");
+        }
+        ensure!(!self.nobody_registers || self.samples.reader.position() == 0, "somebody registered");
+        Ok(())
+    }
+
+    fn header(&mut self) -> Result<()> {
+        let memory = &self.samples.memory;
+        let constants: Vec<_> = (0..word::RESERVED).map(|index| memory.load_acquire(index)).collect();
+        ensure!(constants == self.constants, "constants: {:x?} became {constants:x?}", self.constants);
+        let strays = (word::SAMPLING_NS + 1..HEADER_WORDS).filter(|&index| memory.load_acquire(index) != 0);
+        ensure!(strays.count() == 0, "words of the header that nobody has defined are not 0");
+        let growing = GROWING.map(|index| memory.load_acquire(index));
+        ensure!(
+            growing.iter().zip(self.growing).all(|(now, before)| *now >= before),
+            "{:?} became {growing:?}",
+            self.growing
+        );
+        let [reserved, committed, _, session_start, ..] = growing;
+        ensure!(committed == reserved && session_start <= committed, "{growing:?} with nothing registered");
+        self.growing = growing;
+        Ok(())
+    }
+
+    fn records(&mut self) -> Result<()> {
+        let begin = self.samples.reader.position();
+        let lost = self.samples.reader.lost();
+        let records = self.samples.read()?;
+        let read = self.samples.reader.position() - begin - (self.samples.reader.lost() - lost);
+        ensure!(read == records.len() as u64, "{} records of {read}", records.len());
+        for pair in records.windows(2) {
+            // Ticks may fall: R names the upcoming one, and the one before may be late.
+            let in_order = pair[0].sequence < pair[1].sequence && pair[0].time_ns <= pair[1].time_ns;
+            ensure!(in_order && pair[0].jiffies <= pair[1].jiffies, "{pair:?}");
+        }
+        for record in records {
+            let flags = record.flags;
+            ensure!(flags.0 < 1 << 5 && record.pid > 0 && record.registration > 0, "{record:?}");
+            ensure!(!flags.contains(Flags::EXITED) || flags.contains(Flags::FINAL), "{record:?}");
+            let before = self.registrations.insert(record.registration, flags.contains(Flags::FINAL));
+            ensure!(before != Some(true), "a record behind the final one: {record:?}");
+            if self.samples.reader.lost() == 0 {
+                ensure!(flags.contains(Flags::FIRST) == before.is_none(), "{record:?}");
+            }
+        }
+        Ok(())
+    }
+}

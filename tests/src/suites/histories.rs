@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random lives of processes, each compared at its end with what `wait4` says of it.
+//!
+//! A history is a sequence of steps that a seed decides: pages touched, pages pushed out to swap and fetched again, threads that
+//! live and die, `execve` from the leader and from another thread, stops, time burnt. It is registered at a random moment, and
+//! ends by exiting, by a signal, or by its leader leaving first. `MP3_HISTORIES` says how many, `MP3_SEED` with which seed;
+//! a failure prints the seed of the one history, which `MP3_HISTORIES=1 MP3_SEED=…` runs again.
+
+use crate::child::{exit, Child, Pages, Ropes};
+use crate::device::Samples;
+use crate::harness::Outcome;
+use crate::module::Module;
+use crate::{kernel, status, tests};
+use abi::header::word;
+use abi::record::Flags;
+use abi::words::ReadWords;
+use anyhow::{ensure, Context};
+use nix::sys::signal::{raise, Signal};
+use nix::unistd::execv;
+use std::ffi::CString;
+use std::os::fd::FromRawFd;
+use std::process::Command;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+use work::random::SplitMix64;
+
+tests![random_histories_end_as_wait4_says];
+
+/// How many, when nobody says.
+const HISTORIES: u64 = 150;
+
+/// The argument that makes this program live a history.
+pub const ARGUMENT: &str = "--live";
+
+/// Pages that a step touches at most.
+const PAGES: u64 = 200;
+
+fn environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Swap in compressed memory, while there: what is written there is gone from memory at once, so that the next access is a
+/// major fault. With a disk it would stay for a while in the swap cache, and be a minor one.
+struct Zram;
+
+impl Zram {
+    fn on() -> anyhow::Result<Self> {
+        shell(
+            "cat /lib/mp3/zram.load | while read -r file; do insmod /lib/mp3/$file 2>/dev/null || true; done
+             echo 256M > /sys/block/zram0/disksize && mkswap /dev/zram0 > /dev/null && swapon /dev/zram0",
+        )?;
+        Ok(Zram)
+    }
+}
+
+impl Drop for Zram {
+    fn drop(&mut self) {
+        let _ = shell("swapoff /dev/zram0; echo 1 > /sys/block/zram0/reset");
+    }
+}
+
+fn shell(script: &str) -> anyhow::Result<()> {
+    let status = Command::new("/bin/busybox").args(["sh", "-c", script]).status()?;
+    ensure!(status.success(), "{script}: {status}");
+    Ok(())
+}
+
+fn random_histories_end_as_wait4_says() -> Outcome {
+    let _zram = Zram::on()?;
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let count = environment("MP3_HISTORIES", HISTORIES);
+    let first = environment("MP3_SEED", 1);
+    let mut sums = Sums::default();
+    for seed in first..first + count {
+        one_history(&mut samples, seed, &mut sums).with_context(|| format!("MP3_HISTORIES=1 MP3_SEED={seed}"))?;
+    }
+    println!(
+        "    {count} histories from seed {first}: {} minor and {} major faults, {} execs, {} killed, all equal; of CPU time {} us missing at most",
+        sums.minor_faults,
+        sums.major_faults,
+        sums.execs,
+        sums.killed,
+        sums.worst_ns / 1000
+    );
+    ensure!(samples.memory.load_acquire(word::REGISTERED) == 0);
+    ensure!(count < HISTORIES || sums.major_faults > 0, "no history had a major fault");
+    Ok(())
+}
+
+/// What has been compared.
+#[derive(Default)]
+struct Sums {
+    minor_faults: u64,
+    major_faults: u64,
+    execs: u64,
+    killed: u64,
+    worst_ns: u64,
+}
+
+fn one_history(samples: &mut Samples, seed: u64, sums: &mut Sums) -> Outcome {
+    let mut child = Child::spawn(|ropes| live(ropes, seed, 0))?;
+    let pid = child.pid();
+    // The history says when it wants to be registered, and sleeps until it is: its counters stand still.
+    child.wait_done()?;
+    kernel::wait_until_asleep(pid)?;
+    let (faults, runtime_ns) = (kernel::faults(pid)?, kernel::runtime_ns(pid)?);
+    status::register(pid)?;
+    child.go()?;
+
+    let mut plan = SplitMix64::new(!seed);
+    if plan.below(3) == 0 {
+        // In the middle of something, wherever it is by then.
+        let begun = Instant::now();
+        let after = Duration::from_micros(plan.below(30_000));
+        while begun.elapsed() < after {
+            std::hint::spin_loop();
+        }
+        child.kill(Signal::SIGKILL)?;
+    }
+    // Stops are ended at once; the end is what is waited for.
+    while child.wait_stopped_or_dead()? {
+        child.kill(Signal::SIGCONT)?;
+    }
+    // Some are buried before the module can look, some after.
+    let (records, usage) = if plan.below(2) == 0 {
+        let usage = child.wait()?;
+        (samples.until_final(pid)?, usage)
+    } else {
+        (samples.until_final(pid)?, child.wait()?)
+    };
+
+    let last = records.last().context("a record")?;
+    ensure!(last.flags.contains(Flags::FINAL | Flags::EXITED), "{last:?}");
+    for pair in records.windows(2) {
+        ensure!(pair[1].totals.at_least(&pair[0].totals) == pair[1].totals, "a total fell: {pair:?}");
+    }
+    let totals = last.totals;
+    ensure!(
+        (totals.minor_faults, totals.major_faults) == (usage.minor_faults - faults.0, usage.major_faults - faults.1),
+        "recorded {totals:?}, wait4 {usage:?}, at registration {faults:?}"
+    );
+    let missing_ns = usage.compare_cpu(totals.cpu_ns(), runtime_ns)?;
+
+    sums.minor_faults += totals.minor_faults;
+    sums.major_faults += totals.major_faults;
+    sums.execs += records.iter().filter(|record| record.flags.contains(Flags::EXECED)).count() as u64;
+    sums.killed += u64::from(usage.status == 128 + Signal::SIGKILL as i32);
+    sums.worst_ns = sums.worst_ns.max(missing_ns);
+    Ok(())
+}
+
+/// `mp3-tests --live SEED STEP GO DONE`: the rest of a history, after an `execve`.
+pub fn resume(arguments: &[String]) -> ! {
+    let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    // SAFETY: The program that called execve left these two descriptors open for this one, which owns them now.
+    let mut ropes = unsafe {
+        Ropes::new(std::fs::File::from_raw_fd(number(2) as i32), std::fs::File::from_raw_fd(number(3) as i32))
+    };
+    live(&mut ropes, number(0), number(1));
+    exit(0);
+}
+
+/// Lives the history of `seed` from step `begin` on.
+fn live(ropes: &mut Ropes, seed: u64, begin: u64) {
+    let steps = 3 + SplitMix64::new(seed).below(8);
+    let registration = SplitMix64::new(seed ^ 0x5eed).below(steps);
+    let pages = Pages::new(PAGES as usize);
+    for step in begin..steps {
+        // Each step has randomness of its own, so that an execve in between does not matter.
+        let mut random = SplitMix64::new(seed.rotate_left(17) ^ (step + 1));
+        if step == registration {
+            ropes.done();
+            ropes.wait();
+        }
+        match random.below(9) {
+            0 | 1 => pages.touch(0..random.below(PAGES) as usize),
+            2 => {
+                let count = 1 + random.below(PAGES - 1) as usize;
+                pages.touch(0..count);
+                pages.page_out();
+                pages.touch(0..count);
+            }
+            3 | 4 => threads(&mut random),
+            5 => become_again(ropes, seed, step + 1),
+            6 if step >= registration => drop(raise(Signal::SIGSTOP)),
+            7 => burn(random.below(5_000)),
+            _ => std::thread::sleep(Duration::from_micros(random.below(40_000))),
+        }
+    }
+    if begin < registration && registration >= steps {
+        exit(7);
+    }
+    let mut random = SplitMix64::new(seed ^ 0xe4d);
+    match random.below(4) {
+        // Another thread is the one that goes on from here, or that ends it all.
+        0 => leave_first(&mut random),
+        1 => exec_from_a_thread(&mut random),
+        _ => {}
+    }
+}
+
+/// Threads that touch pages of their own and die, some while others are still being made.
+fn threads(random: &mut SplitMix64) {
+    let count = 1 + random.below(6);
+    std::thread::scope(|scope| {
+        for _ in 0..count {
+            let (touched, micros) = (random.below(50) as usize, random.below(500));
+            scope.spawn(move || {
+                let own = Pages::new(50);
+                own.touch(0..touched);
+                burn(micros);
+            });
+        }
+    });
+}
+
+/// The leader goes, a thread stays, touches pages, and ends the process.
+fn leave_first(random: &mut SplitMix64) {
+    let touched = random.below(100) as usize;
+    std::thread::spawn(move || {
+        let own = Pages::new(100);
+        own.touch(0..touched);
+        burn(2_000);
+        exit(0);
+    });
+    // SAFETY: Ends this thread only. What its stack holds is never freed, and nobody else uses it.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+/// A thread other than the leader becomes another program.
+fn exec_from_a_thread(random: &mut SplitMix64) {
+    let others = random.below(4);
+    let barrier = Barrier::new(others as usize + 2);
+    std::thread::scope(|scope| {
+        for _ in 0..others {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                loop {
+                    std::thread::park();
+                }
+            });
+        }
+        let barrier = &barrier;
+        scope.spawn(move || {
+            barrier.wait();
+            let _ = execv(c"/bin/busybox", &[c"true"]);
+            exit(8);
+        });
+        barrier.wait();
+        loop {
+            std::thread::park();
+        }
+    });
+}
+
+/// This program again, from the leader, to go on with `step`.
+fn become_again(ropes: &Ropes, seed: u64, step: u64) {
+    let (go, done) = ropes.keep_over_exec();
+    let arguments =
+        ["mp3-tests".into(), ARGUMENT.into(), seed.to_string(), step.to_string(), go.to_string(), done.to_string()];
+    let arguments: Vec<_> = arguments.into_iter().filter_map(|text: String| CString::new(text).ok()).collect();
+    let _ = execv(c"/proc/self/exe", &arguments);
+    exit(8);
+}
+
+/// Uses the CPU for about this long, µs.
+fn burn(micros: u64) {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_micros(micros) {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Load: everything at once, and for long.
+//!
+//! Short by default. `MP3_STRESS_ROUNDS`, `MP3_STRESS_SECONDS` and `MP3_STRESS_PROCESSES` make it long; `make stress` does.
+
+mod crowd;
+mod pids;
+mod readers;
+mod reload;
+mod rights;
+mod stall;
+
+use crowd::half_of_them_die_all_the_time;
+use pids::a_reused_pid_is_another_process;
+use readers::readers_that_tear_stop_and_die_harm_nobody;
+use reload::reload_under_load;
+use rights::a_user_changes_nothing;
+use stall::a_stall_is_a_gap_and_no_burst;
+
+crate::tests![
+    reload_under_load,
+    half_of_them_die_all_the_time,
+    a_reused_pid_is_another_process,
+    a_stall_is_a_gap_and_no_burst,
+    readers_that_tear_stop_and_die_harm_nobody,
+    a_user_changes_nothing,
+];
+
+/// Rounds of what is done in rounds.
+fn rounds() -> anyhow::Result<u64> {
+    crate::options::number("MP3_STRESS_ROUNDS", 5)
+}
+
+/// How long what has no end by itself goes on.
+fn seconds() -> anyhow::Result<std::time::Duration> {
+    crate::options::number("MP3_STRESS_SECONDS", 5).map(std::time::Duration::from_secs)
+}
+
+/// How many processes are registered where it is about many.
+fn processes() -> anyhow::Result<usize> {
+    Ok(crate::options::number("MP3_STRESS_PROCESSES", 1000)?.try_into()?)
+}
