@@ -109,10 +109,20 @@ pub fn faults(pid: i32) -> Result<(u64, u64)> {
     Ok((field(10)?.parse()?, field(12)?.parse()?))
 }
 
-/// Waits until a process has blocked and left its CPU: it has done what it was told, and its counters stand still.
+/// Waits until a process sleeps in `read(2)` and has left its CPU: it has done what it was told, and its counters stand still.
 pub fn wait_until_asleep(pid: i32) -> Result<()> {
-    // Where a state of `S` may be seen before the last context switch is made and counted, this file waits for it.
-    while fs::read_to_string(format!("/proc/{pid}/syscall"))?.starts_with("running") {
+    // Where a state of `S` may be seen before the last context switch is made and counted, this file waits for it. Any other
+    // call or fault in which it may be seen blocked is one that it has yet to come back from.
+    let in_read = format!("{} ", libc::SYS_read);
+    while !fs::read_to_string(format!("/proc/{pid}/syscall"))?.starts_with(&in_read) {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Waits until a process has no thread but its leader. One that was joined may still be on its way out, using CPU time.
+pub fn wait_until_alone(pid: i32) -> Result<()> {
+    while fs::read_dir(format!("/proc/{pid}/task"))?.count() > 1 {
         std::thread::yield_now();
     }
     Ok(())
