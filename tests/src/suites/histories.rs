@@ -143,7 +143,8 @@ fn one_history(samples: &mut Samples, seed: u64, sums: &mut Sums) -> Outcome {
         "recorded {totals:?}, wait4 {usage:?}, at registration {faults:?} and {runtime_ns} ns"
     );
     let apart_ns = usage.compare_cpu(totals.cpu_ns(), runtime_ns).with_context(|| {
-        let recorded: Vec<_> = records.iter().map(|record| (record.flags, record.threads, record.totals.cpu_ns())).collect();
+        let recorded: Vec<_> =
+            records.iter().map(|record| (record.flags, record.threads, record.totals.cpu_ns())).collect();
         format!("{runtime_ns} ns at registration, recorded {recorded:?}, {usage:?}")
     })?;
 
