@@ -111,10 +111,15 @@ pub fn faults(pid: i32) -> Result<(u64, u64)> {
 
 /// Waits until a process sleeps in `read(2)` and has left its CPU: it has done what it was told, and its counters stand still.
 pub fn wait_until_asleep(pid: i32) -> Result<()> {
+    wait_until_asleep_in(pid, libc::SYS_read)
+}
+
+/// The same for another system call.
+pub fn wait_until_asleep_in(pid: i32, call: libc::c_long) -> Result<()> {
     // Where a state of `S` may be seen before the last context switch is made and counted, this file waits for it. Any other
     // call or fault in which it may be seen blocked is one that it has yet to come back from.
-    let in_read = format!("{} ", libc::SYS_read);
-    while !fs::read_to_string(format!("/proc/{pid}/syscall"))?.starts_with(&in_read) {
+    let asleep = format!("{call} ");
+    while !fs::read_to_string(format!("/proc/{pid}/syscall"))?.starts_with(&asleep) {
         std::thread::yield_now();
     }
     Ok(())

@@ -451,7 +451,7 @@ fn follow_goes_on_until_interrupted() -> Outcome {
                 }
             }
             // Nothing is registered: without --follow it would have ended, and not gone to sleep.
-            kernel::wait_until_asleep(monitor.pid())?;
+            kernel::wait_until_asleep_in(monitor.pid(), libc::SYS_poll)?;
         }
         monitor.kill(signal)?;
         let ended = monitor.end()?;

@@ -79,7 +79,7 @@ pub fn half_of_them_die_all_the_time() -> Outcome {
             ledger.read(&mut samples, &alive(&staying, &dying))?;
         }
         deaths += dead.len();
-        // All of the living are listed; of the dead only those whose final record has not come, and these no longer once it has.
+        // All of the living are listed, and of the dead none that has had its final record.
         let listed: HashSet<_> = status::read()?.into_iter().map(|(pid, _)| pid).collect();
         ensure!(staying.pids().iter().all(|pid| listed.contains(&pid.as_raw())), "a living process is not listed");
         let open = ledger.pids();
