@@ -73,7 +73,8 @@ fn a_classic_work_process_and_reader() -> Outcome {
     status::register(child.pid())?;
     status::unregister(child.pid())?;
     ensure!(buffer.load_acquire(records.len() * 4) != EMPTY);
-    ensure!(read(&buffer).len() == 1);
+    // At least one: a tick may have come between the two.
+    ensure!(!read(&buffer).is_empty());
     Ok(())
 }
 

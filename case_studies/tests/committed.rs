@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The committed data: what is claimed of the two studies, and that their texts and figures say what the data say.
+
+use plot::figure::case2;
+use plot::panel::Item;
+use plot::study::numbers::Numbers;
+use plot::study::Study;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The runs of a study by name, and their numbers.
+fn study(name: &str) -> (Study, Vec<(String, Numbers)>) {
+    let study = Study::load(&here("data").join(name)).unwrap();
+    let numbers = study.runs.iter().map(|run| (run.name.clone(), Numbers::of(run))).collect();
+    (study, numbers)
+}
+
+fn summary() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_plot")).arg("summary").arg(here("data")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn sampled_faults_are_getrusages() {
+    for (name, numbers) in [study("case1").1, study("case2").1].concat() {
+        assert_eq!(numbers.faults(), numbers.rusage_faults, "{name}");
+    }
+}
+
+#[test]
+fn where_memory_is_enough_faults_are_the_pages_touched_and_near_the_expectation() {
+    let runs = [study("case1").1, study("case2").1].concat();
+    let fitting: Vec<_> = runs.iter().filter(|(name, _)| name != "n28").collect();
+    assert_eq!(fitting.iter().map(|(name, _)| &name[..]).collect::<Vec<_>>(), ["1a", "1b", "n01", "n05", "n11", "n21"]);
+    for (name, numbers) in fitting {
+        assert_eq!((numbers.minor, numbers.major), (numbers.distinct_pages.unwrap(), 0), "{name}");
+        assert!(numbers.deviation_percent().unwrap().abs() < 0.5, "{name}");
+    }
+}
+
+#[test]
+fn too_many_copies_thrash() {
+    let (study, numbers) = study("case2");
+    let (most_that_fit, too_many) = (&numbers[3].1, &numbers[4].1);
+    assert_eq!((most_that_fit.processes, too_many.processes), (21, 28));
+    assert!(too_many.major > 10_000);
+    assert!(too_many.minor >= too_many.distinct_pages.unwrap());
+    for pair in numbers[..4].windows(2) {
+        assert!(pair[0].1.utilisation_percent < pair[1].1.utilisation_percent);
+    }
+    assert!(too_many.utilisation_percent < 0.75 * most_that_fit.utilisation_percent);
+    assert!(too_many.wall_s > 3.0 * most_that_fit.wall_s);
+    // And so the figure draws it.
+    let figure = case2::utilisation(&study);
+    let Some(Item::Line { points, .. }) =
+        figure.panels[0].0.items.iter().find(|item| matches!(item, Item::Line { .. }))
+    else {
+        panic!("no line");
+    };
+    let drawn: Vec<_> = numbers.iter().map(|(_, n)| (n.processes as f64, n.utilisation_percent)).collect();
+    assert_eq!(*points, drawn);
+}
+
+#[test]
+fn the_summary_is_the_datas() {
+    assert!(summary() == fs::read_to_string(here("summary.md")).unwrap(), "make it again with `plot summary`");
+}
+
+#[test]
+fn the_tables_of_the_readme_are_the_datas() {
+    let (summary, readme) = (summary(), fs::read_to_string(here("README.md")).unwrap());
+    let mut numbers = 0;
+    for cell in readme.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('|')) {
+        // Numbers with more than two digits: the others are N.
+        let is_digit = |letter: char| letter.is_ascii_digit();
+        let is_number = |word: &&str| {
+            word.matches(is_digit).count() > 2 && word.trim_start_matches(['−', '+']).starts_with(is_digit)
+        };
+        for word in cell.split([' ', ':']).filter(is_number).filter(|_| !cell.contains(" R ")) {
+            let known = summary.split(['|', ' ', '–', '\n']).any(|said| said == word);
+            assert!(known, "{word} in {cell:?} is not in the summary");
+            numbers += 1;
+        }
+    }
+    assert!(numbers > 40, "{numbers}");
+}
+
+#[test]
+fn the_committed_figures_say_the_datas_numbers() {
+    let figures = PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/committed"));
+    fs::create_dir_all(&figures).unwrap();
+    for study in ["case1", "case2"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_plot"))
+            .args([study.as_ref(), here("data").join(study).as_os_str(), "-o".as_ref(), figures.as_os_str()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let names = ["case1", "case1-1a", "case1-1b", "case2-utilisation", "case2-swap"];
+    for name in names.map(|name| format!("{name}.svg")) {
+        let texts = |dir: &Path| -> Vec<String> {
+            let svg = fs::read_to_string(dir.join(&name)).unwrap();
+            svg.split("<text")
+                .skip(1)
+                .filter_map(|text| Some(text.split('<').next()?.split_once('>')?.1.trim().into()))
+                .collect()
+        };
+        let (now, committed) = (texts(&figures), texts(&here("figures")));
+        assert!(now.len() > 10 && now == committed, "{name}: {now:?}\n{committed:?}");
+    }
+}
