@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
+.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -98,6 +98,18 @@ stress: guest-tests ## load: ROUNDS=1000 reloads, SECONDS=300 of 10,000 dying pr
 
 fuzz: guest-tests ## random system calls for SECONDS=300, from SEED (the time), on KERNEL=stock or debug
 	@vm/load $(KERNEL) $$(($(SECONDS) + 1800)) MP3_FUZZ_SEED=$(SEED) MP3_FUZZ_SECONDS=$(SECONDS) mp3-tests fuzz::system_calls
+
+# The fuzzer takes a nightly compiler and is not a dependency of anything else.
+TARGETS := command figure profile record recording ring
+CARGO_FUZZ := target/tools/bin/cargo-fuzz
+
+fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (TARGETS="ring profile": only these; nightly Rust)
+	@[ -x $(CARGO_FUZZ) ] || cargo install --quiet --locked --root target/tools cargo-fuzz
+	@mkdir -p $(addprefix target/fuzz-corpus/,$(TARGETS))
+	@cd fuzz/libfuzzer && PATH="$(CURDIR)/target/tools/bin:$$PATH" && for target in $(TARGETS); do \
+		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target \
+			../../target/fuzz-corpus/$$target ../corpus/$$target -- \
+			-max_total_time=$(SECONDS) -print_final_stats=1 || exit; done
 
 # Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
 STUDIES := $(OUT)/studies

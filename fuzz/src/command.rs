@@ -7,13 +7,13 @@ use abi::command::{Command, NotACommand, Script};
 /// The grammar once more, with the standard library and without care for what it costs.
 fn reference_line(line: &[u8]) -> Option<Command> {
     let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t']);
-    let digits = line.get(2..)?;
-    if !line[1..2].contains([' ', '\t', ',']) || digits.len() > 10 || !digits.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    // A letter and a separator of one byte each, or it is none.
+    let (letter, separator, digits) = (line.get(..1)?, line.get(1..2)?, line.get(2..)?);
+    if !separator.contains([' ', '\t', ',']) || digits.len() > 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let pid = digits.parse::<i32>().ok().filter(|pid| *pid > 0)?;
-    match &line[..1] {
+    match letter {
         "R" => Some(Command::Register(pid)),
         "U" => Some(Command::Unregister(pid)),
         _ => None,

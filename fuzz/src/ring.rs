@@ -75,8 +75,8 @@ pub fn check(input: &[u8]) {
                 assert_eq!(first + lost + count, reader.position());
                 assert_eq!(reader.position() - begin, delivered + reader.lost());
                 if was_calm {
-                    for (position, record) in (first + lost..).zip(records) {
-                        let slot = position & (header.capacity.wrapping_sub(1));
+                    for (index, record) in records.iter().enumerate() {
+                        let slot = (first + lost + index as u64) & (header.capacity.wrapping_sub(1));
                         let at = (slot as usize).saturating_mul(WORDS).saturating_add(abi::header::HEADER_WORDS);
                         assert!((0..WORDS).all(|word| record[word] == memory.load_relaxed(at.saturating_add(word))));
                     }
