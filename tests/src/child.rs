@@ -187,8 +187,8 @@ pub fn wait4(pid: Pid) -> Result<Usage> {
 ///
 /// Both read the counters of a process whose last thread is a zombie. That thread is still on its way to its last context switch,
 /// and its run time is brought up to date at timer ticks and context switches only: whichever of the two looked first may miss
-/// what the thread has run since the last one. That is at most one jiffy, 4 ms at HZ=250 and 10 ms at HZ=100.
-const LAST_JIFFY_NS: u64 = 10_000_000;
+/// what the thread has run since the last one. That is at most one jiffy, of Debian's HZ=250.
+const LAST_JIFFY_NS: u64 = 4_000_000;
 
 /// `wait4` rounds user and system time down to 1 us each.
 const ROUNDING_NS: u64 = 2_000;

@@ -11,7 +11,7 @@ use crate::child::{exit, Child, Pages, Ropes};
 use crate::device::Samples;
 use crate::harness::Outcome;
 use crate::module::Module;
-use crate::{kernel, status, tests};
+use crate::{kernel, options, status, tests};
 use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;
@@ -35,10 +35,6 @@ pub const ARGUMENT: &str = "--live";
 
 /// Pages that a step touches at most.
 const PAGES: u64 = 200;
-
-fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
 
 /// Swap in compressed memory, while there: what is written there is gone from memory at once, so that the next access is a
 /// major fault. With a disk it would stay for a while in the swap cache, and be a minor one.
@@ -70,8 +66,8 @@ fn random_histories_end_as_wait4_says() -> Outcome {
     let _zram = Zram::on()?;
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let count = environment("MP3_HISTORIES", HISTORIES);
-    let first = environment("MP3_SEED", 1);
+    let count = options::number("MP3_HISTORIES", HISTORIES)?;
+    let first = options::number("MP3_SEED", 1)?;
     let mut sums = Sums::default();
     for seed in first..first + count {
         one_history(&mut samples, seed, &mut sums).with_context(|| format!("MP3_HISTORIES=1 MP3_SEED={seed}"))?;
