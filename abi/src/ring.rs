@@ -144,8 +144,10 @@ impl<const WORDS: usize> Reader<WORDS> {
         if committed < self.position {
             return Err(WentBackwards { position: self.position, committed });
         }
-        // Do not copy what is known to be gone.
-        self.skip_to(self.slots.oldest(memory.load_relaxed(word::RESERVED)).min(committed));
+        // Do not copy what is known to be gone. What is committed was reserved; where memory denies that, it must not make
+        // this reader walk through more than a ring holds.
+        let reserved = memory.load_relaxed(word::RESERVED).max(committed);
+        self.skip_to(self.slots.oldest(reserved).min(committed));
 
         let wanted = committed.saturating_sub(self.position);
         let count = buffer.len().min(usize::try_from(wanted).unwrap_or(usize::MAX));
@@ -302,12 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn never_more_than_a_ring_is_read_however_much_is_said_to_be_there() {
+        let (memory, _) = ring();
+        memory.store_relaxed(word::COMMITTED, u64::MAX / 2);
+        memory.store_relaxed(word::RESERVED, 0);
+        let mut reader = Reader::<WORDS>::at(&HEADER, 0);
+        assert_eq!(reader.read(&memory, &mut [[0; WORDS]; 64]).unwrap().len(), 8);
+        assert_eq!(reader.pending(&memory), 0);
+        assert_eq!(reader.lost(), u64::MAX / 2 - 8);
+    }
+
+    #[test]
     fn a_hostile_position_cannot_make_a_reader_leave_the_ring() {
         let (memory, _) = ring();
         memory.store_relaxed(word::COMMITTED, u64::MAX);
         memory.store_relaxed(word::RESERVED, u64::MAX - 3);
         let mut reader = Reader::<WORDS>::at(&HEADER, 0);
-        assert_eq!(reader.read(&memory, &mut [[0; WORDS]; 64]).unwrap().len(), 11);
-        assert_eq!(reader.lost(), u64::MAX - 11);
+        assert_eq!(reader.read(&memory, &mut [[0; WORDS]; 64]).unwrap().len(), 8);
+        assert_eq!(reader.lost(), u64::MAX - 8);
     }
 }

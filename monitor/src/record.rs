@@ -153,7 +153,8 @@ pub fn record<M: ReadWords>(
         }
         let nothing_yet = reader.position() == begin;
         let over = match end {
-            End::Drained => reader.position() >= drained_at,
+            // Nothing left is enough: a ring that takes back what it said it had keeps nobody waiting for it.
+            End::Drained => !pending || reader.position() >= drained_at,
             End::LastProcess => none_left && !nothing_yet,
             End::Never => false,
         };
