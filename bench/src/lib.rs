@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The figures of `make bench`: what a measurement is, and the file that holds all of them.
+
+pub mod report;
