@@ -2,8 +2,8 @@
 
 //! Runs tests one after the other and counts.
 
-use crate::kernel;
 use crate::kmemleak::Kmemleak;
+use guest::kernel;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;

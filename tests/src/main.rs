@@ -6,23 +6,16 @@
 //! Suites whose name begins with `timing` measure time. They belong into a guest whose clock counts instructions, where a
 //! busy host cannot make them fail; all others run on two or more CPUs in real time.
 
-mod child;
 mod debugfs;
-mod device;
-mod files;
 mod fuzz;
 mod harness;
 mod injection;
-mod kernel;
 mod kmemleak;
-mod module;
-mod options;
-mod running;
 mod shared;
-mod status;
 mod suites;
 
 use clap::Parser;
+use guest::files;
 use std::process::ExitCode;
 
 /// Tests mp3.ko in this machine, which must be a virtual one that nothing else runs in.

@@ -7,8 +7,8 @@
 
 use super::arena;
 use super::call::{Call, ChildSlot, FileSlot, Input, Node, Who};
-use crate::child::exit;
 use abi::device::{DEVICE_PATH, STATUS_PATH};
+use guest::child::exit;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io::Write;

@@ -5,9 +5,9 @@
 use super::actor::{Actor, Process};
 use super::call::{draw, Call};
 use super::rules;
-use crate::child::{exit, Child};
 use crate::shared::Shared;
 use anyhow::{ensure, Result};
+use guest::child::{exit, Child};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering;

@@ -3,14 +3,14 @@
 //! What must hold after every batch.
 
 use super::call::Call;
-use crate::device::Samples;
-use crate::kernel::Log;
-use crate::status;
 use abi::device::{DEVICE_PATH, SAMPLES_OFFSET};
 use abi::header::{word, HEADER_WORDS};
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{bail, ensure, Context, Result};
+use guest::device::Samples;
+use guest::kernel::Log;
+use guest::status;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use std::collections::HashMap;

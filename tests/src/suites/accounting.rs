@@ -2,13 +2,14 @@
 
 //! The numbers: to the fault what the kernel itself reports, whatever a process does.
 
-use crate::child::{exit, Child, Pages, Usage};
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::{files, kernel, status, tests};
+use crate::tests;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
+use guest::child::{exit, Child, Pages, Usage};
+use guest::device::Samples;
+use guest::module::Module;
+use guest::{files, kernel, status};
 use nix::sys::signal::Signal;
 use nix::unistd::execv;
 use std::fs;

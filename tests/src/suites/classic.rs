@@ -2,15 +2,16 @@
 
 //! Programs written for the original MP3, as its interface describes them.
 
-use crate::child::{Child, Pages};
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::{kernel, status, tests};
+use crate::tests;
 use abi::classic::{CLASSIC_BYTES, EMPTY, RING_LONGS};
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Result};
+use guest::child::{Child, Pages};
+use guest::device::{self, Mapping, Samples};
+use guest::module::Module;
+use guest::{kernel, status};
 use nix::sys::mman::{MapFlags, ProtFlags};
 use std::fs;
 use std::process::Command;

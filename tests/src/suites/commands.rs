@@ -2,13 +2,13 @@
 
 //! `/proc/mp3/status`: grammar, errors, rights, namespaces, reading.
 
-use crate::child::{exit, Child};
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::status;
 use crate::tests;
 use abi::device::{DEVICE_PATH, STATUS_PATH};
 use anyhow::{ensure, Context};
+use guest::child::{exit, Child};
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::sched::{unshare, CloneFlags};
 use nix::sys::signal::Signal;

@@ -3,17 +3,18 @@
 //! Allocations that fail, at every step of what the module does, one at a time: a clean error, nothing changed, nothing
 //! lost, and the module goes on. What is lost in silence is found by `leaks`, which runs later.
 
-use crate::child::Child;
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
 use crate::injection::Injector;
-use crate::module::Module;
-use crate::{files, status, tests};
+use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::HEADER_BYTES;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
+use guest::child::Child;
+use guest::device::{self, Mapping, Samples};
+use guest::module::Module;
+use guest::{files, status};
 use nix::errno::Errno;
 use nix::fcntl::{open, OFlag};
 use nix::kmod::{finit_module, ModuleInitFlags};

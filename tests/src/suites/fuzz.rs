@@ -10,9 +10,10 @@ use crate::fuzz::call::{Call, Input};
 use crate::fuzz::rules::Observer;
 use crate::fuzz::shrink::shrink;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::{options, tests};
+use crate::tests;
 use anyhow::{bail, ensure, Context, Result};
+use guest::module::Module;
+use guest::options;
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -7,15 +7,16 @@
 //! ends by exiting, by a signal, or by its leader leaving first. `MP3_HISTORIES` says how many, `MP3_SEED` with which seed;
 //! a failure prints the seed of the one history, which `MP3_HISTORIES=1 MP3_SEED=…` runs again.
 
-use crate::child::{exit, Child, Pages, Ropes};
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::{kernel, options, status, tests};
+use crate::tests;
 use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context};
+use guest::child::{exit, Child, Pages, Ropes};
+use guest::device::Samples;
+use guest::module::Module;
+use guest::{kernel, options, status};
 use nix::sys::signal::{raise, Signal};
 use nix::unistd::execv;
 use std::ffi::CString;

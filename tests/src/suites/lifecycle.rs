@@ -2,17 +2,18 @@
 
 //! Loading, unloading, and being idle.
 
-use crate::child::Child;
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
-use crate::kernel::{self, Log};
-use crate::module::Module;
-use crate::{status, tests};
+use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::{word, HEADER_BYTES};
 use abi::words::ReadWords;
 use anyhow::{ensure, Context};
+use guest::child::Child;
+use guest::device::{self, Mapping, Samples};
+use guest::kernel::{self, Log};
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use std::fs::File;

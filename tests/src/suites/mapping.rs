@@ -2,11 +2,7 @@
 
 //! `/dev/mp3`: mmap's conditions, ioctl, poll, and mappings that are torn about.
 
-use crate::child::Child;
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::status;
 use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{CLASSIC_OFFSET, PAGE_BYTES, SAMPLES_OFFSET};
@@ -14,6 +10,10 @@ use abi::header::{word, HEADER_BYTES};
 use abi::record::SAMPLE_BYTES;
 use abi::words::ReadWords;
 use anyhow::ensure;
+use guest::child::Child;
+use guest::device::{self, Mapping, Samples};
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use nix::sys::mman::{mprotect, mremap, MRemapFlags, MapFlags, ProtFlags};

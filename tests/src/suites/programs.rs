@@ -2,16 +2,17 @@
 
 //! `userapp` and `monitor` as they are typed, with the real module.
 
-use crate::child::{Child, Pages};
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::running::{run, Ended, Running};
-use crate::{files, kernel, status, tests};
+use crate::tests;
 use abi::header::word;
 use abi::record::{Flags, SampleRecord};
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
+use guest::child::{Child, Pages};
+use guest::device::Samples;
+use guest::module::Module;
+use guest::running::{run, Ended, Running};
+use guest::{files, kernel, status};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::HashSet;

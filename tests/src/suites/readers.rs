@@ -2,14 +2,15 @@
 
 //! Several readers of one ring.
 
-use crate::child::Child;
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::{status, tests};
+use crate::tests;
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::ensure;
+use guest::child::Child;
+use guest::device::Samples;
+use guest::module::Module;
+use guest::status;
 
 tests![three_readers_and_one_too_slow, a_session_begins_where_the_registry_was_empty];
 

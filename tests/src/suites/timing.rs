@@ -2,17 +2,19 @@
 
 //! Time: for a guest whose clock counts instructions.
 
-use crate::child::Child;
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::suites::{classic, scale::Crowd};
-use crate::{status, tests};
+use crate::suites::classic;
+use crate::tests;
 use abi::classic::{EMPTY, RING_LONGS};
 use abi::header::word;
 use abi::record::SampleRecord;
 use abi::words::ReadWords;
 use anyhow::{ensure, Result};
+use guest::child::Child;
+use guest::crowd::Crowd;
+use guest::device::Samples;
+use guest::module::Module;
+use guest::status;
 use std::time::Instant;
 
 tests![a_minute_at_20_hz, every_jiffy, thirteen_thousand_classic_records_wrap, registering_is_not_quadratic];

@@ -3,14 +3,14 @@
 //! Thousands of registered processes, of which half die at any time.
 
 use super::{processes, seconds};
-use crate::child::Child;
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::status;
-use crate::suites::scale::Crowd;
 use abi::record::{Flags, SampleRecord};
 use anyhow::{ensure, Context, Result};
+use guest::child::Child;
+use guest::crowd::Crowd;
+use guest::device::Samples;
+use guest::module::Module;
+use guest::status;
 use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;

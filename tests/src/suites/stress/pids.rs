@@ -3,14 +3,14 @@
 //! Numbers that are given again.
 
 use super::rounds;
-use crate::child::{Child, Pages};
-use crate::device::Samples;
 use crate::harness::Outcome;
-use crate::kernel;
-use crate::module::Module;
-use crate::status;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
+use guest::child::{Child, Pages};
+use guest::device::Samples;
+use guest::kernel;
+use guest::module::Module;
+use guest::status;
 use nix::sys::signal::Signal;
 use std::fs;
 

@@ -3,17 +3,17 @@
 //! A writer at HZ, and readers that do what readers should not.
 
 use super::seconds;
-use crate::child::{exit, Child};
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
-use crate::module::Module;
 use crate::shared::Shared;
-use crate::status;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{PAGE_BYTES, SAMPLES_OFFSET};
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
+use guest::child::{exit, Child};
+use guest::device::{self, Mapping, Samples};
+use guest::module::Module;
+use guest::status;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering;

@@ -3,16 +3,16 @@
 //! The module comes and goes while everybody uses it.
 
 use super::rounds;
-use crate::child::{exit, Child};
-use crate::device::{self, Mapping, Samples};
 use crate::harness::Outcome;
-use crate::kernel;
-use crate::module::Module;
 use crate::shared::Shared;
-use crate::status;
 use abi::classic::CLASSIC_BYTES;
 use abi::words::ReadWords;
 use anyhow::{bail, ensure, Result};
+use guest::child::{exit, Child};
+use guest::device::{self, Mapping, Samples};
+use guest::kernel;
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use nix::unistd::{execv, fork, getpid, ForkResult};

@@ -2,15 +2,15 @@
 
 //! A user without rights at every entry there is.
 
-use crate::child::{exit, Child};
-use crate::device::{self, Samples};
 use crate::harness::Outcome;
-use crate::module::Module;
-use crate::status;
 use abi::device::{DEVICE_PATH, MP3_IOC_SET_POSITION, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
+use guest::child::{exit, Child};
+use guest::device::{self, Samples};
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::fcntl::{open, OFlag};
 use nix::sched::{unshare, CloneFlags};
@@ -103,7 +103,7 @@ fn in_new_pid_namespace(pids: &[i32]) -> Result<()> {
             exit(i32::from(outcome.is_err()));
         }
         ForkResult::Parent { child } => {
-            let status = crate::child::wait4(child)?.status;
+            let status = guest::child::wait4(child)?.status;
             ensure!(status == 0, "the namespace's init ended with {status}");
             Ok(())
         }

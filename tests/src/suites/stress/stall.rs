@@ -3,16 +3,17 @@
 //! A machine on which nothing runs for a while but what has a higher priority than all the rest.
 
 use super::rounds;
-use crate::child::{exit, Child};
-use crate::device::Samples;
+use crate::debugfs;
 use crate::harness::Outcome;
-use crate::module::Module;
 use crate::shared::Shared;
-use crate::{debugfs, status};
 use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
+use guest::child::{exit, Child};
+use guest::device::Samples;
+use guest::module::Module;
+use guest::status;
 use nix::errno::Errno;
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::time::{clock_gettime, ClockId};

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What tests and measurements in the virtual machine have in common.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`files`] | where the module and the programs are |
+//! | [`module`] | loading and unloading |
+//! | [`status`] | `/proc/mp3/status` |
+//! | [`device`] | `/dev/mp3`, and the ring behind it |
+//! | [`child`] | a process that does what it is told, when it is told |
+//! | [`crowd`] | thousands that do nothing |
+//! | [`running`] | a program, and what it prints |
+//! | [`kernel`] | the kernel's log and its counters |
+//! | [`options`] | numbers from the environment |
+
+pub mod child;
+pub mod crowd;
+pub mod device;
+pub mod files;
+pub mod kernel;
+pub mod module;
+pub mod options;
+pub mod running;
+pub mod status;
