@@ -2,4 +2,6 @@
 
 //! The figures of `make bench`: what a measurement is, and the file that holds all of them.
 
+pub mod host;
 pub mod report;
+pub mod table;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is done with files of figures after the measuring, on the host.
+
+use crate::report::Report;
+use crate::table::markdown;
+use anyhow::{ensure, Context, Result};
+use std::path::{Path, PathBuf};
+
+/// Puts `inputs` together as `out`, with the ratios that only all of them have.
+///
+/// # Errors
+/// An input is no file of figures, two hold the same figure, or `out` cannot be written.
+pub fn merge(out: &Path, inputs: &[PathBuf]) -> Result<()> {
+    ensure!(!inputs.is_empty(), "{}: nothing to put together", out.display());
+    let reports = inputs.iter().map(|path| Report::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut all = Report::merge(reports).with_context(|| out.display().to_string())?;
+    all.set_ratios();
+    all.write(out)?;
+    Ok(())
+}
+
+/// The figures of the file at `path` as Markdown.
+///
+/// # Errors
+/// It is no file of figures, or holds none.
+pub fn table(path: &Path) -> Result<String> {
+    let report = Report::read(path)?;
+    ensure!(!report.rows.is_empty() || !report.distributions.is_empty(), "{}: no figures", path.display());
+    Ok(markdown(&report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Clock, Row, Section};
+    use std::fs;
+
+    #[test]
+    fn files_become_one_with_ratios_and_a_table() {
+        let dir = std::env::temp_dir().join(format!("mp3-bench-host-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let file = |name: &str, rows: Vec<Row>| {
+            let path = dir.join(name);
+            Report { rows, ..Report::default() }.write(&path).unwrap();
+            path
+        };
+        let row = |subject, value| Row::of(Section::Idle, subject, None, "wake-ups", "/s", Clock::None, &[value]);
+        let (one, other) = (file("one", vec![row("mp3", 2.0)]), file("other", vec![row("atop", 25.0)]));
+        let out = dir.join("bench.json");
+        merge(&out, &[one.clone(), other]).unwrap();
+        assert!(table(&out).unwrap().contains("| atop    |      25 ×12.5 |"), "{}", table(&out).unwrap());
+
+        let twice = format!("{:#}", merge(&out, &[one.clone(), one]).unwrap_err());
+        assert_eq!(twice, format!("{}: two figures for Idle, mp3, wake-ups (None)", out.display()));
+        assert!(merge(&out, &[]).is_err());
+        let nothing = file("nothing", Vec::new());
+        assert_eq!(table(&nothing).unwrap_err().to_string(), format!("{}: no figures", nothing.display()));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
