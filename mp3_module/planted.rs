@@ -161,7 +161,8 @@ mod fault {
         let other = counter.clone();
         // Not bound to this CPU, where it would run instead of what follows and not beside it.
         kernel::workqueue::system_unbound().try_spawn(GFP_KERNEL, move || raise(&other, 1500))?;
-        // Seconds, since the host may leave one of the guest's CPUs waiting; and longer than the work, so that it has ended when the module is there.
+        // Seconds, since the host may leave one of the guest's CPUs waiting; and longer than the work, so that it has
+        // ended when the module is there.
         raise(&counter, 2000);
         Ok(())
     }
