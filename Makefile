@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests module-vm plot prepare fmt lint clean help
+.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -135,6 +135,10 @@ guest-programs:
 guest-tests: guest
 	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
 	@cp $(GUEST_BUILT)/mp3-tests $(GUEST)/
+
+guest-bench: guest
+	@vm/stage "building the guest's measurements" $(GUEST_BUILD) --package bench
+	@cp $(GUEST_BUILT)/mp3-bench $(GUEST)/
 
 plot:
 	@$(CARGO) build --package plot

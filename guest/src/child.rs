@@ -68,6 +68,8 @@ pub struct Usage {
     pub major_faults: u64,
     /// User and system time together, ns, in steps of 1000.
     pub cpu_ns: u64,
+    /// The most memory that was resident at a time, KiB.
+    pub max_resident_kib: u64,
 }
 
 impl Child {
@@ -180,6 +182,7 @@ pub fn wait4(pid: Pid) -> Result<Usage> {
         minor_faults: usage.ru_minflt as u64,
         major_faults: usage.ru_majflt as u64,
         cpu_ns: ns(usage.ru_utime) + ns(usage.ru_stime),
+        max_resident_kib: usage.ru_maxrss as u64,
     })
 }
 
@@ -257,6 +260,13 @@ impl Pages {
             // SAFETY: Inside of the mapping.
             unsafe { self.start.add(page * Self::BYTES).write_volatile(1) };
         }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: The mapping is ours, and nothing refers to it any more.
+        unsafe { libc::munmap(self.start.cast(), self.count * Self::BYTES) };
     }
 }
 

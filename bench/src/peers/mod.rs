@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whom mp3 is compared with.
+
+pub mod iterator;
+pub mod proc_stat;
+pub mod taskstats;
+pub mod tools;
+
+use anyhow::{ensure, Result};
+
+/// Somebody who reads the counters of processes, in this process.
+pub trait Reader {
+    /// Its name in the tables.
+    fn name(&self) -> &'static str;
+
+    /// Reads the counters of all its processes once. Returns how many processes it came by, which may be more than it was
+    /// asked for.
+    ///
+    /// What was read is not taken apart: that is the reader's business, and would only make it dearer.
+    fn read_all(&mut self) -> Result<usize>;
+}
+
+/// What makes a [`Reader`] of `pids`.
+pub type MakeReader = fn(&[i32]) -> Result<Box<dyn Reader>>;
+
+/// All readers there are.
+pub const READERS: [MakeReader; 4] =
+    [proc_stat::Opened::reader, proc_stat::Kept::reader, taskstats::Socket::reader, iterator::Pinned::reader];
+
+/// Makes it, and sees once that it does what it is to do.
+pub fn reader(make: MakeReader, pids: &[i32]) -> Result<Box<dyn Reader>> {
+    let mut reader = make(pids)?;
+    let read = reader.read_all()?;
+    ensure!(read >= pids.len(), "{} came by {read} of {} processes", reader.name(), pids.len());
+    Ok(reader)
+}
