@@ -232,7 +232,7 @@ impl Report {
     }
 
     /// Fills the ratios of all rows anew. Where what mp3 costs cannot be told from nothing (one of its runs was not above
-    /// zero) there is none: a number divided by noise would look like a result.
+    /// zero), or the other costs nothing, there is none: noise divided by noise would look like a result.
     pub fn set_ratios(&mut self) {
         let base: HashMap<_, f64> = self
             .rows
@@ -240,8 +240,8 @@ impl Report {
             .filter(|row| row.subject == MP3 && row.low > 0.0)
             .map(|row| (row.comparable(), row.value))
             .collect();
-        let ratios: Vec<Option<f64>> =
-            self.rows.iter().map(|row| Some(row.value / base.get(&row.comparable())?)).collect();
+        let ratio = |row: &Row| Some(row.value / base.get(&row.comparable()).filter(|_| row.value > 0.0)?);
+        let ratios: Vec<Option<f64>> = self.rows.iter().map(ratio).collect();
         for (row, ratio) in self.rows.iter_mut().zip(ratios) {
             row.ratio = ratio;
         }
@@ -519,12 +519,13 @@ mod tests {
             Row { clock: Clock::Instructions, ..row("perf stat", 1.0, &[8.0]) },
             Row { quantity: "at all".into(), ..row("perf stat", 1.0, &[8.0]) },
             Row { unit: "µs".into(), ..row("taskstats", 1.0, &[8.0]) },
+            row("taskstats", 1.0, &[-3.0]),
             row("mp3", 100.0, &[-1.0, 1.0, 2.0]),
             row("perf stat", 100.0, &[8.0]),
         ]);
         report.rows[2].ratio = Some(3.0);
         report.set_ratios();
         let ratios: Vec<_> = report.rows.iter().map(|row| row.ratio).collect();
-        assert_eq!(ratios, [Some(12.5), Some(1.0), None, None, None, None, None, None]);
+        assert_eq!(ratios, [Some(12.5), Some(1.0), None, None, None, None, None, None, None]);
     }
 }

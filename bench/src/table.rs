@@ -25,7 +25,7 @@ pub fn markdown(report: &Report) -> String {
             parts.push(single(section, &rows));
         }
         if !spreads.is_empty() {
-            parts.push(spread(&spreads));
+            parts.push(distributions(&spreads));
         }
     }
     parts.join("\n")
@@ -75,6 +75,23 @@ pub fn figure(value: f64) -> String {
 /// How many times mp3's figure one is: `×12.3`.
 pub fn ratio(ratio: f64) -> String {
     format!("×{}", figure(ratio))
+}
+
+/// What a row's runs lay between, with as many decimals as its figure: `390–410`; nothing where they were all alike.
+pub fn spread(row: &Row) -> Option<String> {
+    let decimals = if row.value == 0.0 { decimals(row.high - row.low) } else { decimals(row.value) };
+    let (low, high) = (fixed(row.low, decimals), fixed(row.high, decimals));
+    (row.low < row.high).then(|| match row.low < 0.0 {
+        // A dash beside a minus sign is hard to read.
+        true => format!("{low} to {high}"),
+        false => format!("{low}–{high}"),
+    })
+}
+
+/// `text` as the beginning of a sentence.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
 /// What microseconds one `unit` of time is; `None` for what is no time. An instruction is a nanosecond of its clock.
@@ -183,20 +200,14 @@ fn note(section: Section, rows: &[&Row], parameters: &[Option<f64>], clocks: &[C
     if rows.iter().any(|row| row.subject != MP3 && row.ratio.is_some()) {
         said.push("× is the figure divided by mp3's".to_owned());
     }
-    let mut said = said.join("; ");
-    if let Some(first) = said.get(..1).map(str::to_uppercase) {
-        said.replace_range(..1, &first);
-    }
-    said + ".\n"
+    sentence(&said.join("; ")) + ".\n"
 }
 
 /// A figure, what its runs lay between, and how it compares.
 fn cell(row: &Row) -> String {
     let mut text = figure(row.value);
-    if row.low < row.high {
-        // As many decimals as the figure has, unless it is nought and the spread is not.
-        let decimals = if row.value == 0.0 { decimals(row.high - row.low) } else { decimals(row.value) };
-        text += &format!(" ({}–{})", fixed(row.low, decimals), fixed(row.high, decimals));
+    if let Some(spread) = spread(row) {
+        text += &format!(" ({spread})");
     }
     if let Some(of) = row.ratio.filter(|_| row.subject != MP3) {
         text += &format!(" {}", ratio(of));
@@ -204,7 +215,7 @@ fn cell(row: &Row) -> String {
     text
 }
 
-fn spread(spreads: &[&Distribution]) -> String {
+fn distributions(spreads: &[&Distribution]) -> String {
     let times = spreads.iter().all(|of| microseconds(&of.unit).is_some());
     let clocks: Vec<Clock> = distinct(spreads.iter().map(|of| of.clock));
     let mut head: Vec<String> = ["subject", "condition"].map(str::to_owned).to_vec();
@@ -313,7 +324,7 @@ mod tests {
 
 | subject   | processes | per process and tick (instructions) | per tick (instructions) |
 | --------- | --------: | ----------------------------------: | ----------------------: |
-| mp3       |        10 |                                 500 |        0 (−0.100–0.250) |
+| mp3       |        10 |                                 500 |     0 (−0.100 to 0.250) |
 | mp3       |     1,000 |                       400 (390–410) |                       – |
 | taskstats |     1,000 |           9,000 (8,900–9,100) ×22.5 |                       – |
 
