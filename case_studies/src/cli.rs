@@ -12,13 +12,14 @@ Examples:
   plot --hz 1000 classic.data              a file that does not state its jiffies per second
   plot case1 case_studies/data/case1       the figures of a case study, from its data
   plot report case_studies/data -o all.html
+  plot bench out/bench.json                what mp3 costs, beside what others cost
 
 Exit status: 0 done, 1 a file cannot be read or is no profile, 2 wrong usage.";
 
 /// Draws page faults and CPU utilisation over time, as SVG and PNG.
 ///
 /// With files: draws them. With a command: draws, tabulates or reports the data of a case study, laid out as
-/// case_studies/FORMAT.md says.
+/// case_studies/FORMAT.md says, or draws the figures of the benchmark.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -37,7 +38,7 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
-/// Work on a case study's data.
+/// Work on the data of a case study or of the benchmark.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Draw case study 1: accumulated faults of each run (case1-RUN) and of all runs together (case1)
@@ -48,6 +49,20 @@ pub enum Command {
     Summary(Directory),
     /// Make one self-contained HTML page with interactive charts of all runs
     Report(Report),
+    /// Draw what `mp3-bench` measured: cost of a tick (bench-sampling), of a whole profiler (bench-machine), to the profiled
+    /// program (bench-profiled), and how late samples are (bench-lateness)
+    Bench(Bench),
+}
+
+/// Measurements, and where their figures go.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What `make bench` made: bench.json
+    pub file: PathBuf,
+
+    /// Directory of the figures, each as SVG and PNG [default: that of FILE]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 /// A study's data, and where its figures go.

@@ -18,6 +18,7 @@
 //! | [`canvas`], [`panel`] | the paper, and one pair of axes on it |
 //! | [`figure`] | the figures |
 //! | [`study`] | the case studies' data, and every number computed from it |
+//! | [`figure::bench`] | what the benchmark measured |
 //! | [`report`] | one page with all of it, to look at in a browser |
 //! | [`raster`] | SVG to PNG, without a font of the system |
 

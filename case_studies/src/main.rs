@@ -2,6 +2,7 @@
 
 //! `plot`: draws profiles and studies.
 
+mod bench;
 mod cli;
 mod draw;
 mod studies;
@@ -30,6 +31,7 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
         (Some(Command::Case2(figures)), _) => studies::case2(figures)?,
         (Some(Command::Summary(directory)), _) => studies::summary(&directory.dir)?,
         (Some(Command::Report(report)), _) => studies::report(report)?,
+        (Some(Command::Bench(bench)), _) => bench::draw(bench)?,
         (None, Some(profiles)) => draw::profiles(profiles)?,
         // clap asks for files or a command before it comes to this.
         (None, None) => String::new(),

@@ -64,6 +64,15 @@ pub fn scale_label(value: f64, step: f64, largest: f64) -> String {
     }
 }
 
+/// One label of a logarithmic scale, where each is ten times the one before: `0.01`, `10`, `1,000`, `10k`, `1M`.
+pub fn decade_label(value: f64) -> String {
+    match value {
+        value if value >= 1.0 => scale_label(value, value, value),
+        // A digit's place behind the point is its exponent.
+        _ => fixed(value, (-value.log10()).round().clamp(0.0, 12.0) as usize),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +98,12 @@ mod tests {
         assert_eq!(scale_label(500_000.0, 500_000.0, 2_000_000.0), "0.5M");
         assert_eq!(scale_label(0.0, 10.0, 60.0), "0");
         assert_eq!(scale_label(0.05, 0.05, 0.2), "0.05");
+    }
+
+    #[test]
+    fn decades_are_written_each_in_its_own_unit() {
+        let labels = [0.0001, 0.01, 0.1, 1.0, 100.0, 1000.0, 10_000.0, 100_000.0, 1e6, 1e9].map(decade_label);
+        assert_eq!(labels, ["0.0001", "0.01", "0.1", "1", "100", "1,000", "10k", "100k", "1M", "1G"]);
     }
 
     #[test]

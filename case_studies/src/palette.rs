@@ -23,6 +23,9 @@ pub const MAJOR: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 /// CPU time, where it stands alone.
 pub const CPU: RGBColor = RGBColor(0x00, 0x7a, 0x5a);
 
+/// What mp3 is compared with, where only mp3 is to catch the eye.
+pub const OTHERS: RGBColor = RGBColor(0x8a, 0x91, 0x99);
+
 /// Colours of files, runs or processes drawn over each other, in order.
 pub const SERIES: [RGBColor; 7] = [
     RGBColor(0x00, 0x72, 0xb2),
@@ -83,7 +86,7 @@ mod tests {
     fn text_and_lines_stand_out_from_the_paper() {
         assert!(contrast_on_white(INK) > 12.0);
         assert!(contrast_on_white(MUTED) > 7.0);
-        for colour in [MINOR, MAJOR, CPU] {
+        for colour in [MINOR, MAJOR, CPU, OTHERS] {
             assert!(contrast_on_white(colour) > 3.0);
         }
     }

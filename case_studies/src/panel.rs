@@ -4,7 +4,7 @@
 
 use crate::axis::Axis;
 use crate::canvas::{Align, Canvas, CanvasError, Type};
-use crate::number::scale_label;
+use crate::number::{decade_label, scale_label};
 use crate::palette::{Mark, FRAME, GRID, INK, MUTED};
 use plotters::style::RGBColor;
 
@@ -19,6 +19,13 @@ const SAMPLE: f64 = 26.0;
 
 /// Distance of a moment's label from its line.
 const BESIDE: f64 = 5.0;
+
+/// Size of what stands below a line's name.
+const DETAIL: f64 = 10.5;
+/// Height of a line's name with what stands below it.
+const NAME: f64 = 31.0;
+/// Distance of a line's name from the axes.
+const AWAY: f64 = 26.0;
 
 /// A place on the canvas.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,6 +123,17 @@ pub enum Item {
         /// Its colour.
         colour: RGBColor,
     },
+    /// A line's name right of the axes, at the height of the line's end or, where others stand there, near it.
+    Name {
+        /// The line's end, in units of the axes.
+        at: (f64, f64),
+        /// The name.
+        name: String,
+        /// What is written below it.
+        detail: String,
+        /// The line's pen.
+        pen: Pen,
+    },
 }
 
 /// A pair of axes.
@@ -160,7 +178,43 @@ impl Panel {
         for item in &self.items {
             item.draw(canvas, &scale)?;
         }
+        self.draw_names(canvas, &scale)?;
         self.draw_moments(canvas, &scale)
+    }
+
+    /// Room that names of lines need right of the axes.
+    pub fn names_width(&self) -> f64 {
+        let widths = self.items.iter().filter_map(|item| {
+            let Item::Name { name, detail, .. } = item else { return None };
+            Some(AWAY + Type::new(LABEL).width(name).max(Type::new(DETAIL).width(detail)))
+        });
+        widths.fold(0.0, f64::max)
+    }
+
+    fn draw_names(&self, canvas: &Canvas<'_>, scale: &Scale<'_>) -> Result<(), CanvasError> {
+        let mut names: Vec<_> = self
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Name { at, name, detail, pen } => Some((scale.place(at), name, detail, pen)),
+                _ => None,
+            })
+            .collect();
+        names.sort_by(|a, b| a.0 .1.total_cmp(&b.0 .1));
+        let heights = spread(&names.iter().map(|name| name.0 .1).collect::<Vec<_>>(), NAME);
+        for ((end, name, detail, pen), y) in names.into_iter().zip(heights) {
+            let beside = scale.frame.right + AWAY;
+            let way = [(end.0 + 6.0, end.1), (beside - 3.0, y)];
+            if end.0 < scale.frame.right - 1.0 {
+                // Not to be taken for more of the line.
+                canvas.dashed(&way, pen.colour, 0.75, (1.5, 4.0))?;
+            } else {
+                canvas.line(&way, pen.colour, 0.75)?;
+            }
+            canvas.text(beside, y - 6.5, name, Type::new(LABEL))?;
+            canvas.text(beside, y + 7.5, detail, Type::new(DETAIL).colour(MUTED))?;
+        }
+        Ok(())
     }
 
     /// Height of title, legend and the labels of moments.
@@ -214,7 +268,10 @@ impl Panel {
         for &value in &self.y.labels {
             let y = scale.y(value);
             canvas.line(&[(left, y), (right, y)], if value == 0.0 { FRAME } else { GRID }, 1.0)?;
-            let label = scale_label(value, self.y.step, largest) + self.y_suffix;
+            let label = match self.y.logarithmic {
+                true => decade_label(value),
+                false => scale_label(value, self.y.step, largest),
+            } + self.y_suffix;
             canvas.text(left - 8.0, y, &label, Type::new(LABEL).align(Align::Right))?;
         }
         Ok(())
@@ -269,13 +326,11 @@ struct Scale<'a> {
 
 impl Scale<'_> {
     fn x(&self, value: f64) -> f64 {
-        let part = (value - self.x.min) / (self.x.max - self.x.min);
-        self.frame.left + part * (self.frame.right - self.frame.left)
+        self.frame.left + self.x.part(value) * (self.frame.right - self.frame.left)
     }
 
     fn y(&self, value: f64) -> f64 {
-        let part = (value - self.y.min) / (self.y.max - self.y.min);
-        self.frame.bottom - part * (self.frame.bottom - self.frame.top)
+        self.frame.bottom - self.y.part(value) * (self.frame.bottom - self.frame.top)
     }
 
     fn place(&self, &(x, y): &(f64, f64)) -> (f64, f64) {
@@ -300,7 +355,7 @@ impl Item {
                 canvas.fill(&upper.chain(lower).collect::<Vec<_>>(), *colour, *opacity)
             }
             // Above everything else: drawn at the end.
-            Item::Moment { .. } => Ok(()),
+            Item::Moment { .. } | Item::Name { .. } => Ok(()),
             Item::Level { y, label, colour } => {
                 let y = scale.y(*y);
                 let Frame { left, right, .. } = scale.frame;
@@ -328,7 +383,9 @@ fn draw_horizontal(canvas: &Canvas<'_>, scale: &Scale<'_>, x: &Horizontal) -> Re
     let largest = x.axis.labels.last().copied().unwrap_or(0.0);
     let mut free = f64::MIN;
     for &value in &x.axis.labels {
-        let label = if largest < 100_000.0 {
+        let label = if x.axis.logarithmic {
+            decade_label(value)
+        } else if largest < 100_000.0 {
             crate::number::fixed(value, decimals(x.axis.step))
         } else {
             scale_label(value, x.axis.step, largest)
@@ -342,6 +399,28 @@ fn draw_horizontal(canvas: &Canvas<'_>, scale: &Scale<'_>, x: &Horizontal) -> Re
         }
     }
     canvas.text((left + right) / 2.0, bottom + 33.0, &x.title, Type::new(LABEL + 0.5).align(Align::Middle).colour(INK))
+}
+
+/// Heights at least `apart` from each other, each as near as may be to the wanted one; `wanted` rises.
+fn spread(wanted: &[f64], apart: f64) -> Vec<f64> {
+    // Those that would meet form a group, which stands centred on the mean of what its members want.
+    let mut groups: Vec<(f64, usize)> = Vec::new();
+    for &height in wanted {
+        groups.push((height, 1));
+        while let [.., (above, many), (below, more)] = groups[..] {
+            let gap = (below - (more - 1) as f64 * apart / 2.0) - (above + (many - 1) as f64 * apart / 2.0);
+            if gap >= apart {
+                break;
+            }
+            let all = many + more;
+            groups.truncate(groups.len() - 2);
+            groups.push(((above * many as f64 + below * more as f64) / all as f64, all));
+        }
+    }
+    let heights = groups.iter().flat_map(|&(middle, many)| {
+        (0..many).map(move |index| middle + (index as f64 - (many - 1) as f64 / 2.0) * apart)
+    });
+    heights.collect()
 }
 
 /// Decimals that tell labels `step` apart.
@@ -398,4 +477,19 @@ pub fn draw_legend(
         draw_entry(canvas, (left + x, top + ROW * (row as f64 + 0.5)), pen, name)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_apart_and_near_their_lines() {
+        assert_eq!(spread(&[0.0, 50.0, 100.0], 30.0), [0.0, 50.0, 100.0]);
+        assert_eq!(spread(&[40.0, 50.0, 200.0], 30.0), [30.0, 60.0, 200.0]);
+        // The middle one pushes both others, and all stay in order.
+        assert_eq!(spread(&[40.0, 50.0, 60.0], 30.0), [20.0, 50.0, 80.0]);
+        assert_eq!(spread(&[3.0, 40.0, 44.0], 30.0), [-1.0, 29.0, 59.0]);
+        assert_eq!(spread(&[], 30.0), Vec::<f64>::new());
+    }
 }

@@ -70,13 +70,18 @@ fn tell(study: &Study) {
 
 fn write_all(arguments: &Figures, figures: &[(String, Figure)]) -> Result<String> {
     let out = arguments.output.as_ref().unwrap_or(&arguments.dir);
+    let figures = figures.iter().map(|(name, figure)| Ok((name.clone(), figure.svg()?)));
+    write_figures(out, &figures.collect::<Result<Vec<_>>>()?)
+}
+
+/// Writes each of `figures`, a name and its SVG, as SVG and PNG into `out`, and says where to.
+pub fn write_figures(out: &Path, figures: &[(String, String)]) -> Result<String> {
     fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
     let mut said = String::new();
-    for (name, figure) in figures {
-        let svg = figure.svg()?;
+    for (name, svg) in figures {
         for extension in ["svg", "png"] {
             let path = out.join(format!("{name}.{extension}"));
-            write_figure(&svg, &path)?;
+            write_figure(svg, &path)?;
             writeln!(said, "{}", path.display())?;
         }
     }

@@ -2,15 +2,19 @@
 
 //! The figures: panels above each other that share their horizontal scale, a title above, a caption below.
 
+pub mod bars;
+pub mod bench;
 pub mod case1;
 pub mod case2;
 pub mod profile;
 
-use crate::canvas::{paint, CanvasError, Type};
+use crate::canvas::{paint, Canvas, CanvasError, Type};
 use crate::palette::MUTED;
 use crate::panel::{draw_legend, legend_height, Frame, Horizontal, Panel, Pen};
 
 const WIDTH: f64 = 960.0;
+/// Space left and right of words.
+const MARGIN: f64 = 24.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 28.0;
 /// Baseline distance of subtitles and captions.
@@ -41,33 +45,56 @@ impl Figure {
     /// # Errors
     /// The canvas failed.
     pub fn svg(&self) -> Result<String, CanvasError> {
-        let width = WIDTH - LEFT - RIGHT;
-        let margin = 24.0;
-        let subtitle: Vec<String> =
-            self.subtitle.iter().flat_map(|line| wrap(line, 12.5, WIDTH - 2.0 * margin)).collect();
-        let caption: Vec<String> =
-            self.caption.iter().flat_map(|text| wrap(text, 11.0, WIDTH - 2.0 * margin)).collect();
-        let legend_top = 44.0 + LINE * subtitle.len() as f64;
-        let legend = legend_height(&self.legend, WIDTH - 2.0 * margin);
-        let panels_top = legend_top + legend + if legend > 0.0 { 10.0 } else { 6.0 };
+        let inner = WIDTH - 2.0 * MARGIN;
+        let legend = legend_height(&self.legend, inner);
+        let legend_bottom = legend + if legend > 0.0 { 10.0 } else { 6.0 };
         let panels: f64 = self.panels.iter().map(|(_, height)| height + GAP).sum();
-        let caption_top = panels_top + panels + 36.0;
-        let height = (caption_top + 15.0 * caption.len() as f64 + 12.0).ceil();
-        let description = self.subtitle.iter().chain(&self.caption).cloned().collect::<Vec<_>>().join(" ");
-        paint((WIDTH, height), &self.title, &description, |canvas| {
-            canvas.text(margin, 26.0, &self.title, Type::new(18.0).bold())?;
-            for (index, line) in subtitle.iter().enumerate() {
-                canvas.text(margin, 50.0 + LINE * index as f64, line, Type::new(12.5).colour(MUTED))?;
-            }
-            draw_legend(canvas, (margin, legend_top), WIDTH - 2.0 * margin, &self.legend)?;
-            let mut top = panels_top;
+        let names = self.panels.iter().map(|(panel, _)| panel.names_width()).fold(0.0, f64::max);
+        let right = WIDTH - if names > 0.0 { names + MARGIN } else { RIGHT };
+        let sheet = Sheet { title: &self.title, subtitle: &self.subtitle, caption: &self.caption };
+        sheet.svg(legend_bottom + panels + 36.0, |canvas, top| {
+            draw_legend(canvas, (MARGIN, top), inner, &self.legend)?;
+            let mut top = top + legend_bottom;
             for (index, (panel, height)) in self.panels.iter().enumerate() {
-                let frame = Frame { left: LEFT, top, right: LEFT + width, bottom: top + height };
+                let frame = Frame { left: LEFT, top, right, bottom: top + height };
                 panel.draw(canvas, frame, &self.x, index + 1 == self.panels.len())?;
                 top += height + GAP;
             }
+            Ok(())
+        })
+    }
+}
+
+/// The words around what is drawn.
+struct Sheet<'a> {
+    title: &'a str,
+    subtitle: &'a [String],
+    caption: &'a [String],
+}
+
+impl Sheet<'_> {
+    /// The figure as SVG; `draw` gets the upper edge of the `height` that it asked for.
+    fn svg(
+        &self,
+        height: f64,
+        draw: impl FnOnce(&Canvas<'_>, f64) -> Result<(), CanvasError>,
+    ) -> Result<String, CanvasError> {
+        let lines = |texts: &[String], size| -> Vec<String> {
+            texts.iter().flat_map(|text| wrap(text, size, WIDTH - 2.0 * MARGIN)).collect()
+        };
+        let (subtitle, caption) = (lines(self.subtitle, 12.5), lines(self.caption, 11.0));
+        let top = 44.0 + LINE * subtitle.len() as f64;
+        let caption_top = top + height;
+        let height = (caption_top + 15.0 * caption.len() as f64 + 12.0).ceil();
+        let description = self.subtitle.iter().chain(self.caption).cloned().collect::<Vec<_>>().join(" ");
+        paint((WIDTH, height), self.title, &description, |canvas| {
+            canvas.text(MARGIN, 26.0, self.title, Type::new(18.0).bold())?;
+            for (index, line) in subtitle.iter().enumerate() {
+                canvas.text(MARGIN, 50.0 + LINE * index as f64, line, Type::new(12.5).colour(MUTED))?;
+            }
+            draw(canvas, top)?;
             for (index, line) in caption.iter().enumerate() {
-                canvas.text(margin, caption_top + 7.5 + 15.0 * index as f64, line, Type::new(11.0).colour(MUTED))?;
+                canvas.text(MARGIN, caption_top + 7.5 + 15.0 * index as f64, line, Type::new(11.0).colour(MUTED))?;
             }
             Ok(())
         })
