@@ -25,7 +25,8 @@ pub fn merge(out: &Path, inputs: &[PathBuf]) -> Result<()> {
 /// # Errors
 /// It is no file of figures, or holds none.
 pub fn table(path: &Path) -> Result<String> {
-    let report = Report::read(path)?;
+    let mut report = Report::read(path)?;
+    report.set_ratios();
     ensure!(!report.rows.is_empty() || !report.distributions.is_empty(), "{}: no figures", path.display());
     Ok(markdown(&report))
 }
@@ -49,6 +50,7 @@ mod tests {
         let (one, other) = (file("one", vec![row("mp3", 2.0)]), file("other", vec![row("atop", 25.0)]));
         let out = dir.join("bench.json");
         merge(&out, &[one.clone(), other]).unwrap();
+        assert_eq!(Report::read(&out).unwrap().rows[1].ratio, Some(12.5));
         assert!(table(&out).unwrap().contains("| atop    |      25 ×12.5 |"), "{}", table(&out).unwrap());
 
         let twice = format!("{:#}", merge(&out, &[one.clone(), one]).unwrap_err());

@@ -153,7 +153,7 @@ fn single(section: Section, rows: &[&Row]) -> String {
     }
     head.extend(columns.iter().map(|&(quantity, unit, of)| match of {
         Clock::None => format!("{quantity} ({unit})"),
-        _ if clocks.len() < 2 => format!("{quantity} ({unit})"),
+        _ if clocks.len() < 2 || unit == "instructions" => format!("{quantity} ({unit})"),
         _ => format!("{quantity} ({unit}, {})", clock(of)),
     }));
     let mut body = Vec::new();
