@@ -14,13 +14,19 @@ initramfs_tree() {
 }
 
 # initramfs_add DIR HOSTPATH[:GUESTPATH]: puts a file or a directory where the guest will find it; a relative path, and
-# the default, is below /root, the directory in which the command starts.
+# the default, is below /root, the directory in which the command starts. What is in a directory joins what is there
+# already under its name; of two files the later one stays.
 initramfs_add() {
     local dir=$1 host=${2%%:*} guest=
     [[ $2 != *:* ]] || guest=${2#*:}
     [[ -e $host ]] || die --status 125 "--add $2: $host is not there"
     guest=${guest:-$(basename "$(realpath -s "$host")")}
     [[ $guest == /* ]] || guest=/root/$guest
+    if [[ -d $host ]]; then
+        mkdir -p "$dir$guest"
+        # Its contents: cp would put the directory itself into one that is there already.
+        host=$host/.
+    fi
     mkdir -p "$dir$(dirname "$guest")"
     cp -rL --preserve=mode "$host" "$dir$guest"
 }

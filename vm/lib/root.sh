@@ -24,6 +24,12 @@ root_make() {
         printf '%s' "${ROOT_PACKAGES[*]},linux-source-$series=$version,linux-headers-$release=$version"
         printf '%s' ",linux-binary-$release=$version,linux-modules-$release=$version"
     )
+    root_bootstrap "$dir" "$mirror" "$include"
+}
+
+# root_bootstrap DIR MIRROR PACKAGE,...: Debian trixie with these packages.
+root_bootstrap() {
+    local dir=$1 mirror=$2 include=$3
     mkdir -p "$dir"
     # mmdebstrap's working copy goes where other users may enter (in a home directory they may not) and where there is
     # room (/tmp may be memory).
@@ -51,7 +57,7 @@ root_enter() {
         done
         # Names are looked up as outside, and who is trusted outside is trusted here.
         for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
-            [[ ! -e $file ]] || { : >>"$root$file" && mount --bind "$(readlink -f "$file")" "$root$file"; }
+            [[ ! -e $file ]] || { mkdir -p "$root${file%/*}" && : >>"$root$file" && mount --bind "$(readlink -f "$file")" "$root$file"; }
         done
         while [[ $1 != -- ]]; do
             mkdir -p "$root$1"
