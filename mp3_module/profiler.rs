@@ -12,7 +12,7 @@ use crate::abi::classic::{ClassicRecord, ClassicWriter, CLASSIC_BYTES};
 use crate::abi::clock::TickClock;
 use crate::abi::command::{Command, Pid};
 use crate::abi::header::{word, Header, FEATURE_DELAYS};
-use crate::abi::record::{Flags, SampleRecord, SAMPLE_BYTES, SAMPLE_WORDS};
+use crate::abi::record::{Encoded, Flags, SAMPLE_BYTES, SAMPLE_WORDS};
 use crate::abi::ring::Writer;
 use crate::abi::words::{ReadWords, WriteWords};
 use crate::memory::SharedMemory;
@@ -139,7 +139,8 @@ impl Profiler {
             return Err(EEXIST);
         }
         let registration = state.registrations.saturating_add(1);
-        let (entry, record) = Entry::new(process, registration, &rcu::read_lock()).ok_or(ESRCH)?;
+        let mut entry = Entry::new(process, registration, &rcu::read_lock()).ok_or(ESRCH)?;
+        let mut record = *entry.record();
         let is_first = state.registry.is_empty();
         state.registry.insert(entry)?;
         state.registrations = registration;
@@ -150,7 +151,7 @@ impl Profiler {
             state.last_tick = self.clock.latest(now.jiffies);
             self.samples.store_relaxed(word::SESSION_START, state.ring.position());
         }
-        state.push(&self.samples, record, self.clock.upcoming(now.jiffies), now);
+        state.push(&self.samples, &mut record, self.clock.upcoming(now.jiffies), now);
         state.ring.commit(&self.samples);
         self.publish_registered(state);
         if is_first {
@@ -172,9 +173,10 @@ impl Profiler {
 
         let now = Now::read();
         let tick = self.clock.upcoming(now.jiffies);
-        let (record, interval) = entry.record(Flags::FINAL, &rcu::read_lock());
-        state.interval.add(&interval);
-        state.push(&self.samples, record, tick, now);
+        let change = entry.sample_anew(&rcu::read_lock());
+        state.interval.add(&change.interval);
+        entry.record().add_flags(Flags::FINAL);
+        state.push(&self.samples, entry.record(), tick, now);
         state.ring.commit(&self.samples);
         if state.registry.is_empty() {
             // No tick follows that would close the interval.
@@ -299,13 +301,12 @@ impl State {
         let now = Now::read();
         let mut dead: u64 = 0;
         let rcu = rcu::read_lock();
-        for (slot, entry) in self.registry.range_mut(first, BATCH) {
-            let (record, interval) = entry.record(Flags::default(), &rcu);
-            if record.flags.contains(Flags::FINAL) {
-                dead |= 1 << (slot.saturating_sub(first) % BATCH);
+        for (offset, entry) in self.registry.range_mut(first, BATCH) {
+            if let Some(change) = entry.sample(&rcu) {
+                self.interval.add(&change.interval);
+                dead |= u64::from(change.dead) << (offset % BATCH);
             }
-            self.interval.add(&interval);
-            push(&mut self.ring, memory, record, tick, now);
+            push(&mut self.ring, memory, entry.record(), tick, now);
         }
         drop(rcu);
         self.ring.commit(memory);
@@ -317,16 +318,14 @@ impl State {
         first.saturating_add(BATCH)
     }
 
-    fn push(&mut self, memory: &SharedMemory, record: SampleRecord, tick: u64, now: Now) {
+    fn push(&mut self, memory: &SharedMemory, record: &mut Encoded, tick: u64, now: Now) {
         push(&mut self.ring, memory, record, tick, now);
     }
 }
 
 /// Gives `record` its place and time, and puts it into the ring.
-fn push(ring: &mut Writer<SAMPLE_WORDS>, memory: &SharedMemory, mut record: SampleRecord, tick: u64, now: Now) {
-    record.sequence = ring.position();
-    record.tick = tick;
-    record.time_ns = now.monotonic_ns;
-    record.jiffies = now.jiffies;
-    ring.push(memory, &record.to_words());
+#[inline]
+fn push(ring: &mut Writer<SAMPLE_WORDS>, memory: &SharedMemory, record: &mut Encoded, tick: u64, now: Now) {
+    record.place(ring.position(), now.monotonic_ns, tick, now.jiffies);
+    ring.push(memory, record.words());
 }

@@ -6,7 +6,7 @@
 //! A slot keeps its process until that is removed, so a pass can be interrupted between any two slots and go on later.
 
 use crate::abi::command::Pid;
-use crate::abi::record::{Flags, SampleRecord, Totals};
+use crate::abi::record::{Encoded, Flags, SampleRecord, Totals};
 use crate::task::{Process, ProcessKey, Sample};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
@@ -38,45 +38,67 @@ impl Interval {
     }
 }
 
+/// What a new sample brought.
+pub(crate) struct Change {
+    /// Since the record before.
+    pub(crate) interval: Interval,
+    /// The process is dead, and this was its final record.
+    pub(crate) dead: bool,
+}
+
 /// A registered process: who it is, and what has been recorded of it.
 pub(crate) struct Entry {
     process: Process,
-    pid: Pid,
-    registration: u64,
     /// The counters when it was registered. Never reset a kernel counter: remember it, and subtract.
     baseline: Totals,
-    /// The totals of its last record.
-    recorded: Totals,
     exec_id: u64,
+    /// Its last record, which is the next one too, but for time and place, where nothing has changed.
+    record: Encoded,
 }
 
 impl Entry {
-    /// Registers `process`; `None` if it is dead already.
-    pub(crate) fn new(mut process: Process, registration: u64, rcu: &rcu::Guard) -> Option<(Self, SampleRecord)> {
+    /// Registers `process`, with its first record; `None` if it is dead already.
+    pub(crate) fn new(mut process: Process, registration: u64, rcu: &rcu::Guard) -> Option<Self> {
         let sample = process.sample(rcu);
         if sample.dead {
             return None;
         }
         let mut entry = Entry {
-            pid: process.pid(),
-            process,
-            registration,
             baseline: sample.totals,
-            recorded: Totals::default(),
             exec_id: sample.exec_id,
+            record: Encoded::new(SampleRecord { pid: process.pid(), registration, ..SampleRecord::default() }),
+            process,
         };
-        let (record, _) = entry.record_of(&sample, Flags::FIRST);
-        Some((entry, record))
+        entry.update(&sample);
+        entry.record.add_flags(Flags::FIRST);
+        Some(entry)
     }
 
-    /// Reads the counters into a record, all but its place in the ring, and says what was added since the one before. A
-    /// dead process gives its final record.
-    pub(crate) fn record(&mut self, flags: Flags, rcu: &rcu::Guard) -> (SampleRecord, Interval) {
+    /// The last record.
+    #[inline]
+    pub(crate) fn record(&mut self) -> &mut Encoded {
+        &mut self.record
+    }
+
+    /// Reads the counters into the record, all but its place in the ring, and says what has changed.
+    #[inline]
+    pub(crate) fn sample(&mut self, rcu: &rcu::Guard) -> Option<Change> {
+        if self.process.stands_still(rcu) {
+            self.record.retain_flags(Flags::DELAYS);
+            return None;
+        }
+        Some(self.sample_anew(rcu))
+    }
+
+    /// As [`Entry::sample`], also where nothing has changed.
+    pub(crate) fn sample_anew(&mut self, rcu: &rcu::Guard) -> Change {
         let sample = self.process.sample(rcu);
-        self.record_of(&sample, flags)
+        self.update(&sample)
     }
 
-    fn record_of(&mut self, sample: &Sample, mut flags: Flags) -> (SampleRecord, Interval) {
+    /// Has the record say what `sample` does.
+    fn update(&mut self, sample: &Sample) -> Change {
+        let mut flags = Flags::default();
         if sample.dead {
             flags |= Flags::FINAL | Flags::EXITED;
         }
@@ -87,27 +109,24 @@ impl Entry {
             self.exec_id = sample.exec_id;
             flags |= Flags::EXECED;
         }
-        let totals = sample.totals.since(&self.baseline).at_least(&self.recorded);
-        let interval = Interval::between(&self.recorded, &totals);
-        self.recorded = totals;
-        let record = SampleRecord {
-            pid: self.pid,
+        let before = self.record.decode();
+        let totals = sample.totals.since(&self.baseline).at_least(&before.totals);
+        self.record = Encoded::new(SampleRecord {
             flags,
             threads: sample.threads,
             comm: sample.comm,
-            registration: self.registration,
             totals,
             resident_pages: sample.resident_pages,
             swapped_pages: sample.swapped_pages,
-            ..SampleRecord::default()
-        };
-        (record, interval)
+            ..before
+        });
+        Change { interval: Interval::between(&before.totals, &totals), dead: sample.dead }
     }
 
     /// A line of `/proc/mp3/status`: the PID in the reader's namespace and the user time since the process was forked, ns.
     pub(crate) fn status(&mut self) -> Option<(Pid, u64)> {
         let pid = self.process.pid_for_current()?;
-        Some((pid, self.process.sample(&rcu::read_lock()).totals.user_ns))
+        Some((pid, self.process.user_ns(&rcu::read_lock())))
     }
 }
 
@@ -150,14 +169,15 @@ impl Registry {
         self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// The processes in at most `count` slots from `first` on.
+    /// The processes in at most `count` slots from `first` on, and how far each is from there.
     pub(crate) fn range_mut(&mut self, first: usize, count: usize) -> impl Iterator<Item = (usize, &mut Entry)> {
+        let end = self.slots.len().min(first.saturating_add(count));
         self.slots
+            .get_mut(first..end)
+            .unwrap_or_default()
             .iter_mut()
             .enumerate()
-            .skip(first)
-            .take(count)
-            .filter_map(|(slot, entry)| Some((slot, entry.as_mut()?)))
+            .filter_map(|(offset, entry)| Some((offset, entry.as_mut()?)))
     }
 
     /// The first slot from `slot` on that has a process in it.

@@ -14,6 +14,7 @@ use crate::ffi;
 use core::ptr::{self, NonNull};
 use kernel::bindings;
 use kernel::container_of;
+use kernel::ffi::c_ulong;
 use kernel::fs::File;
 use kernel::mm::Mm;
 use kernel::sync::aref::ARef;
@@ -105,6 +106,8 @@ pub(crate) struct Process {
     memory: Option<ARef<Mm>>,
     /// How the run time has been split so far.
     times: SplitTimes,
+    /// Shortly before the last sample.
+    glance: Option<Glance>,
 }
 
 // SAFETY: All it points to is refcounted, and is read in ways that any thread may use.
@@ -139,7 +142,7 @@ impl Process {
         // SAFETY: The task is valid, and its `signal` is set once, when it is forked.
         let signal = NonNull::new(unsafe { (*leader.as_ptr()).signal })?;
         // INVARIANT: `signal` is the leader's.
-        Some(Process { leader, signal, pid, memory: None, times: SplitTimes::default() })
+        Some(Process { leader, signal, pid, memory: None, times: SplitTimes::default(), glance: None })
     }
 
     /// Which process this is.
@@ -170,66 +173,169 @@ impl Process {
 
     /// Reads all counters.
     pub(crate) fn sample(&mut self, rcu: &rcu::Guard) -> Sample {
-        let mut group = self.read_group(rcu);
-        if group.is_dead() {
-            // The last thread was dead before its counters were read the second time: now they are final.
-            group = self.read_group(rcu);
-        }
-        self.times = self.times.advance(&group.times);
-        let (resident_pages, swapped_pages) = self.pages(&group, rcu);
+        // Before the counters: what changes in between is in this sample, and is seen as a change by the next.
+        self.glance = self.glance(rcu);
+        let (reading, leader) = self.read_final(rcu);
+        // SAFETY: The leader is valid in this RCU section.
+        let (resident_pages, swapped_pages) = unsafe { self.pages(leader) };
+        self.times = self.times.advance(&reading.times);
 
-        let mut totals = group.totals;
+        let mut totals = reading.totals;
         totals.user_ns = self.times.user_ns;
         totals.system_ns = self.times.system_ns;
-        let leader = group.leader;
-        // SAFETY: `Group::leader` is valid in this RCU section. The name may change while it is read; it is NUL-padded at
-        // any moment, and forced to be below.
-        let (mut comm, exec_id) = unsafe { (read_once!(leader.comm), read_once!(leader.self_exec_id)) };
-        if let Some(last) = comm.last_mut() {
-            *last = 0;
-        }
+        // SAFETY: As above.
+        let (comm, exec_id) = unsafe { (read_comm(leader), read_once!(leader.self_exec_id)) };
         Sample {
             totals,
-            threads: group.threads,
-            comm,
+            threads: reading.threads,
+            comm: comm_bytes(comm),
             exec_id,
-            dead: group.is_dead(),
-            has_delays: group.has_delays,
+            dead: reading.is_dead(),
+            has_delays: reading.has_delays,
             resident_pages,
             swapped_pages,
         }
     }
 
-    /// Sums the threads, none counted twice and none left out.
-    fn read_group(&self, rcu: &rcu::Guard) -> Group {
+    /// User time since the process was forked, ns.
+    pub(crate) fn user_ns(&mut self, rcu: &rcu::Guard) -> u64 {
+        let (reading, _) = self.read_final(rcu);
+        self.times = self.times.advance(&reading.times);
+        self.times.user_ns
+    }
+
+    /// Looks at everything that a sample is made of, if it is simple: one thread that lives, and no delays.
+    fn glance(&self, _rcu: &rcu::Guard) -> Option<Glance> {
+        let signal = self.signal.as_ptr().cast_const();
+        // SAFETY: By the type invariants `signal` is valid.
+        let (sequence, head) = unsafe { (read_sequence(signal), &raw const (*signal).thread_head) };
+        // SAFETY: As above; the list is RCU-protected, and a guard is held.
+        let node = unsafe { read_once!(head.next) };
+        if ptr::eq(node, head) {
+            return None;
+        }
+        // SAFETY: As above.
+        if !ptr::eq(unsafe { read_once!(node.next) }, head) {
+            return None;
+        }
+        // SAFETY: All nodes but the head are the `thread_node` of a task.
+        let task = unsafe { container_of!(node, bindings::task_struct, thread_node) }.cast_const();
+        // SAFETY: Tasks on the list are valid until the end of the RCU section; `leader` is by the type invariants.
+        unsafe {
+            if read_once!(task.exit_state) != 0 || has_delays(self.leader.as_ptr()) {
+                return None;
+            }
+            let memory = read_once!(task.mm);
+            // An mm that is not held may be freed under our eyes.
+            let pages = match &self.memory {
+                Some(held) if ptr::eq(held.as_raw(), memory) => Pages::of(held),
+                None if memory.is_null() => Pages::default(),
+                _ => return None,
+            };
+            Some(Glance {
+                sequence,
+                node,
+                runtime: read_once!(task.se.sum_exec_runtime),
+                utime: read_once!(task.utime),
+                stime: read_once!(task.stime),
+                minor_faults: read_once!(task.min_flt),
+                major_faults: read_once!(task.maj_flt),
+                voluntary_switches: read_once!(task.nvcsw),
+                involuntary_switches: read_once!(task.nivcsw),
+                run_delay: read_once!(task.sched_info.run_delay),
+                exec_id: read_once!(task.self_exec_id),
+                comm: read_comm(task),
+                memory,
+                pages,
+            })
+        }
+    }
+
+    /// Whether a sample would be the same as the last one, told at a glance. False where that is not simple.
+    ///
+    /// In the twentieth part of a second most processes of a machine do nothing.
+    ///
+    /// The counters of dead threads change under `stats_lock` only, and with them its sequence; so as long as that stands,
+    /// so do they, and the one thread that lives is the one it was. Nothing is read twice and so nothing in between can be
+    /// missed: what has its old value now had it all the time, since none of these numbers ever falls, or it is a level
+    /// (pages, a name) that is to be told as it stands.
+    #[inline]
+    pub(crate) fn stands_still(&self, _rcu: &rcu::Guard) -> bool {
+        let Some(glance) = &self.glance else { return false };
+        let signal = self.signal.as_ptr().cast_const();
+        let node = glance.node;
+        // SAFETY: By the type invariants `signal` is valid.
+        let head = unsafe { &raw const (*signal).thread_head };
+        // SAFETY: As above. `node` is looked into once it is known to be on the list: a guard is held, so until that is
+        // dropped it is the node of a valid task.
+        unsafe {
+            if read_sequence(signal) != glance.sequence
+                || !ptr::eq(read_once!(head.next), node)
+                || !ptr::eq(read_once!(node.next), head)
+            {
+                return false;
+            }
+        }
+        // SAFETY: All nodes but the head are the `thread_node` of a task.
+        let task = unsafe { container_of!(node, bindings::task_struct, thread_node) }.cast_const();
+        // SAFETY: The task is valid, as its node is.
+        unsafe {
+            read_once!(task.se.sum_exec_runtime) == glance.runtime
+                && read_once!(task.exit_state) == 0
+                && read_once!(task.utime) == glance.utime
+                && read_once!(task.stime) == glance.stime
+                && read_once!(task.min_flt) == glance.minor_faults
+                && read_once!(task.maj_flt) == glance.major_faults
+                && read_once!(task.nvcsw) == glance.voluntary_switches
+                && read_once!(task.nivcsw) == glance.involuntary_switches
+                && read_once!(task.sched_info.run_delay) == glance.run_delay
+                && read_once!(task.self_exec_id) == glance.exec_id
+                && read_comm(task) == glance.comm
+                && read_once!(task.mm) == glance.memory
+                && self.memory.as_ref().is_none_or(|held| Pages::of(held) == glance.pages)
+        }
+    }
+
+    /// Reads the sums, and of a dead group once more: the last thread may have died after its counters were read.
+    fn read_final(&self, rcu: &rcu::Guard) -> (Reading, *const bindings::task_struct) {
+        let read = self.read(rcu);
+        if read.0.is_dead() {
+            return self.read(rcu);
+        }
+        read
+    }
+
+    /// Sums the threads, none counted twice and none left out. With them the leader of the moment, valid until the end of
+    /// the RCU section; the held task if the group is gone.
+    fn read(&self, rcu: &rcu::Guard) -> (Reading, *const bindings::task_struct) {
         // SAFETY: By the type invariants `signal` is valid.
         let lock = unsafe { &raw mut (*self.signal.as_ptr()).stats_lock };
         for _ in 0..LOCKLESS_TRIES {
             // SAFETY: The lock is valid, being part of `signal`.
             let start = unsafe { ffi::mp3_read_seqbegin(lock) };
-            let group = self.walk(rcu);
+            let read = self.walk(rcu);
             // SAFETY: As above.
             if !unsafe { ffi::mp3_read_seqretry(lock, start) } {
-                return group;
+                return read;
             }
         }
         // Threads die faster than we read. Keep them from it for one walk.
         // SAFETY: As above; the section between is short and does not sleep.
         let flags = unsafe { ffi::mp3_read_seqlock_excl_irqsave(lock) };
-        let group = self.walk(rcu);
+        let read = self.walk(rcu);
         // SAFETY: As above, with the flags of the matching call.
         unsafe { ffi::mp3_read_sequnlock_excl_irqrestore(lock, flags) };
-        group
+        read
     }
 
     /// One pass over the counters. Consistent only under `stats_lock`, which the caller sees to.
-    fn walk(&self, _rcu: &rcu::Guard) -> Group {
+    fn walk(&self, _rcu: &rcu::Guard) -> (Reading, *const bindings::task_struct) {
         let signal = self.signal.as_ptr().cast_const();
-        let held = self.leader.as_ptr().cast_const();
+        let mut leader = self.leader.as_ptr().cast_const();
 
         // SAFETY: By the type invariants `signal` and `leader` are valid.
-        let mut group = unsafe {
-            Group {
+        let mut reading = unsafe {
+            Reading {
                 totals: Totals {
                     minor_faults: read_once!(signal.min_flt) as u64,
                     major_faults: read_once!(signal.maj_flt) as u64,
@@ -244,8 +350,7 @@ impl Process {
                 },
                 threads: 0,
                 last_exit_state: 0,
-                leader: held,
-                has_delays: has_delays(held),
+                has_delays: has_delays(leader),
             }
         };
         let dead_threads = self.dead_threads();
@@ -257,29 +362,30 @@ impl Process {
         while !ptr::eq(node, head) {
             // SAFETY: All nodes but the head are the `thread_node` of a task.
             let task = unsafe { container_of!(node, bindings::task_struct, thread_node) }.cast_const();
-            if group.threads == 0 {
+            if reading.threads == 0 {
                 // Leaders come first; after an `execve` the new leader is alone.
-                group.leader = task;
+                leader = task;
             }
             // SAFETY: Tasks on the list are valid until the end of the RCU section.
-            unsafe { group.add_thread(task, dead_threads.is_some()) };
+            unsafe { reading.add_thread(task, dead_threads.is_some()) };
             // SAFETY: A node that is taken off the list meanwhile keeps its `next`.
             node = unsafe { read_once!(node.next) };
         }
 
         match dead_threads {
-            Some(stats) => group.add_delays(&stats),
+            Some(stats) => reading.add_delays(&stats),
             // A process that never had a second thread exit keeps its delays in its only task, which is held.
-            // SAFETY: `held` is valid.
-            None if group.threads == 0 => unsafe { group.add_delays(&Delays::of_task(held, group.has_delays)) },
+            // SAFETY: `leader` is the held task.
+            None if reading.threads == 0 => unsafe { reading.add_task_delays(leader) },
             None => {}
         }
-        group
+        (reading, leader)
     }
 
     /// The delays of threads that are gone, which the kernel keeps for taskstats; `None` while no thread of a
     /// multi-threaded group has exited.
     #[cfg(CONFIG_TASKSTATS)]
+    #[inline]
     fn dead_threads(&self) -> Option<Delays> {
         let signal = self.signal.as_ptr();
         // SAFETY: By the type invariants `signal` is valid. Once set, `stats` stays until `signal` is freed.
@@ -308,13 +414,16 @@ impl Process {
         None
     }
 
-    /// Resident and swapped pages.
+    /// Resident and swapped pages of the group that `leader` leads.
     ///
     /// The mm is looked up under its lock only when it has changed: it is held by reference, so as long as the leader's
     /// pointer equals the held one, it is the same mm and not another one at its address.
-    fn pages(&mut self, group: &Group, _rcu: &rcu::Guard) -> (u64, u64) {
-        let leader = group.leader;
-        // SAFETY: `Group::leader` is valid in this RCU section.
+    ///
+    /// # Safety
+    ///
+    /// `leader` is valid.
+    unsafe fn pages(&mut self, leader: *const bindings::task_struct) -> (u64, u64) {
+        // SAFETY: The caller promises that `leader` is valid.
         let current = unsafe { read_once!(leader.mm) };
         let held = self.memory.as_ref().map_or(ptr::null_mut(), |memory| memory.as_raw());
         if current != held {
@@ -324,35 +433,117 @@ impl Process {
             self.memory = NonNull::new(memory).map(|memory| unsafe { ARef::from_raw(memory.cast()) });
         }
         let Some(memory) = &self.memory else { return (0, 0) };
-        let memory = memory.as_raw().cast_const();
-        let count = |kind: u32| -> u64 {
-            // SAFETY: The mm is held. `kind` is one of the four counters that the array has.
-            let count =
-                unsafe { (&raw const (*memory).__bindgen_anon_1.rss_stat[kind as usize].count).read_volatile() };
-            // Without the per-CPU parts the sum can be a little below 0.
-            u64::try_from(count).unwrap_or(0)
-        };
-        let resident = count(bindings::MM_FILEPAGES)
-            .saturating_add(count(bindings::MM_ANONPAGES))
-            .saturating_add(count(bindings::MM_SHMEMPAGES));
-        (resident, count(bindings::MM_SWAPENTS))
+        let pages = Pages::of(memory);
+        let count = |pages: i64| u64::try_from(pages).unwrap_or(0);
+        let resident = count(pages.file).saturating_add(count(pages.anonymous)).saturating_add(count(pages.shared));
+        (resident, count(pages.swapped))
     }
 }
 
+/// Pages of an address space, without what CPUs have yet to add: a count can be a little below 0.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Pages {
+    file: i64,
+    anonymous: i64,
+    swapped: i64,
+    shared: i64,
+}
+
+impl Pages {
+    #[inline]
+    fn of(memory: &Mm) -> Self {
+        let memory = memory.as_raw().cast_const();
+        let count = |kind: u32| -> i64 {
+            // SAFETY: The mm is valid. `kind` is one of the four counters that the array has.
+            unsafe { (&raw const (*memory).__bindgen_anon_1.rss_stat[kind as usize].count).read_volatile() }
+        };
+        Pages {
+            file: count(bindings::MM_FILEPAGES),
+            anonymous: count(bindings::MM_ANONPAGES),
+            swapped: count(bindings::MM_SWAPENTS),
+            shared: count(bindings::MM_SHMEMPAGES),
+        }
+    }
+}
+
+/// How often `stats_lock` has been taken and released for writing, twice each.
+///
+/// # Safety
+///
+/// `signal` is valid.
+#[inline]
+unsafe fn read_sequence(signal: *const bindings::signal_struct) -> u32 {
+    // SAFETY: The caller promises that `signal` is valid.
+    unsafe { read_once!(signal.stats_lock.seqcount.seqcount.sequence) }
+}
+
+/// A command name, as the two words that it is; it may change while it is read, and is NUL-padded at any moment.
+///
+/// # Safety
+///
+/// `task` is valid.
+#[inline]
+unsafe fn read_comm(task: *const bindings::task_struct) -> [u64; 2] {
+    // SAFETY: The caller promises that `task` is valid.
+    let comm = unsafe { &raw const (*task).comm };
+    if core::mem::offset_of!(bindings::task_struct, comm) % align_of::<u64>() == 0 {
+        // SAFETY: As above; the array has as many bytes as two words, and lies at a multiple of their size in a task, which
+        // is aligned to more than that.
+        unsafe { comm.cast::<[u64; 2]>().read_volatile() }
+    } else {
+        // SAFETY: As above. Byte by byte.
+        let bytes = unsafe { comm.cast::<[[u8; 8]; 2]>().read_volatile() };
+        bytes.map(u64::from_ne_bytes)
+    }
+}
+
+const _: () = assert!(size_of::<[u64; 2]>() == COMM_BYTES);
+
+/// A name's bytes, with a NUL at the end.
+fn comm_bytes(comm: [u64; 2]) -> [u8; COMM_BYTES] {
+    let [low, high] = comm.map(u64::to_ne_bytes);
+    let mut bytes = [0; COMM_BYTES];
+    for (to, from) in bytes.iter_mut().zip(low.into_iter().chain(high)) {
+        *to = from;
+    }
+    if let Some(last) = bytes.last_mut() {
+        *last = 0;
+    }
+    bytes
+}
+
+/// What a process of one thread looks like, as the kernel has it.
+struct Glance {
+    /// Of `stats_lock`.
+    sequence: u32,
+    /// The thread's, in the list of the group.
+    node: *mut bindings::list_head,
+    runtime: u64,
+    utime: u64,
+    stime: u64,
+    minor_faults: c_ulong,
+    major_faults: c_ulong,
+    voluntary_switches: c_ulong,
+    involuntary_switches: c_ulong,
+    run_delay: u64,
+    exec_id: u64,
+    comm: [u64; 2],
+    memory: *mut bindings::mm_struct,
+    pages: Pages,
+}
+
 /// The sum over a thread group at one moment.
-struct Group {
-    /// All but user and system time.
+struct Reading {
+    /// All but user and system time. Sums wrap, as the kernel's own do.
     totals: Totals,
     times: RawTimes,
     threads: u32,
     /// `exit_state` of the thread that was read last.
     last_exit_state: i32,
-    /// The leader of the moment, valid until the end of the RCU section; the held task if the group is gone.
-    leader: *const bindings::task_struct,
     has_delays: bool,
 }
 
-impl Group {
+impl Reading {
     /// Whether the group has been reaped, or waits for it: the last thread is a zombie. It is then that `wait4` answers.
     fn is_dead(&self) -> bool {
         self.threads == 0 || (self.threads == 1 && self.last_exit_state != 0)
@@ -363,42 +554,59 @@ impl Group {
     /// # Safety
     ///
     /// `task` is valid, and on its group's list.
+    #[inline]
     unsafe fn add_thread(&mut self, task: *const bindings::task_struct, dead_are_counted: bool) {
-        let totals = &mut self.totals;
         // SAFETY: The caller promises that `task` is valid.
         let flags = unsafe {
             self.last_exit_state = read_once!(task.exit_state);
-            totals.minor_faults = totals.minor_faults.saturating_add(read_once!(task.min_flt) as u64);
-            totals.major_faults = totals.major_faults.saturating_add(read_once!(task.maj_flt) as u64);
-            totals.voluntary_switches = totals.voluntary_switches.saturating_add(read_once!(task.nvcsw) as u64);
-            totals.involuntary_switches = totals.involuntary_switches.saturating_add(read_once!(task.nivcsw) as u64);
-            let times = &mut self.times;
-            times.utime = times.utime.saturating_add(read_once!(task.utime));
-            times.stime = times.stime.saturating_add(read_once!(task.stime));
-            times.runtime = times.runtime.saturating_add(read_once!(task.se.sum_exec_runtime));
+            let (totals, times) = (&mut self.totals, &mut self.times);
+            totals.minor_faults = totals.minor_faults.wrapping_add(read_once!(task.min_flt) as u64);
+            totals.major_faults = totals.major_faults.wrapping_add(read_once!(task.maj_flt) as u64);
+            totals.voluntary_switches = totals.voluntary_switches.wrapping_add(read_once!(task.nvcsw) as u64);
+            totals.involuntary_switches = totals.involuntary_switches.wrapping_add(read_once!(task.nivcsw) as u64);
+            times.utime = times.utime.wrapping_add(read_once!(task.utime));
+            times.stime = times.stime.wrapping_add(read_once!(task.stime));
+            times.runtime = times.runtime.wrapping_add(read_once!(task.se.sum_exec_runtime));
             read_once!(task.flags)
         };
-        self.threads = self.threads.saturating_add(1);
+        self.threads = self.threads.wrapping_add(1);
 
         // On its way out a thread adds its delays to the group's, before it leaves the list. The moment between the flag
         // and that is a dip, which the cumulative totals of the records hide (`Totals::at_least`).
         if !(dead_are_counted && flags & bindings::PF_EXITING != 0) {
             // SAFETY: The caller promises that `task` is valid.
-            self.add_delays(&unsafe { Delays::of_task(task, self.has_delays) });
+            unsafe { self.add_task_delays(task) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `task` is valid.
+    #[inline]
+    unsafe fn add_task_delays(&mut self, task: *const bindings::task_struct) {
+        // SAFETY: The caller promises that `task` is valid.
+        let run = unsafe { read_once!(task.sched_info.run_delay) };
+        if self.has_delays {
+            let mut accounted = ffi::Delays::default();
+            // SAFETY: As above, and the second pointer is to a local of the right type. A task that has none leaves it 0.
+            unsafe { ffi::mp3_task_delays(task, &mut accounted) };
+            self.add_delays(&Delays { run, accounted });
+        } else {
+            self.totals.run_delay_ns = self.totals.run_delay_ns.wrapping_add(run);
         }
     }
 
     fn add_delays(&mut self, delays: &Delays) {
         let totals = &mut self.totals;
-        totals.run_delay_ns = totals.run_delay_ns.saturating_add(delays.run);
+        totals.run_delay_ns = totals.run_delay_ns.wrapping_add(delays.run);
         if self.has_delays {
             let accounted = &delays.accounted;
-            totals.blkio_delay_ns = totals.blkio_delay_ns.saturating_add(accounted.blkio);
-            totals.swapin_delay_ns = totals.swapin_delay_ns.saturating_add(accounted.swapin);
-            totals.reclaim_delay_ns = totals.reclaim_delay_ns.saturating_add(accounted.reclaim);
-            totals.thrashing_delay_ns = totals.thrashing_delay_ns.saturating_add(accounted.thrashing);
-            totals.compact_delay_ns = totals.compact_delay_ns.saturating_add(accounted.compact);
-            totals.wpcopy_delay_ns = totals.wpcopy_delay_ns.saturating_add(accounted.wpcopy);
+            totals.blkio_delay_ns = totals.blkio_delay_ns.wrapping_add(accounted.blkio);
+            totals.swapin_delay_ns = totals.swapin_delay_ns.wrapping_add(accounted.swapin);
+            totals.reclaim_delay_ns = totals.reclaim_delay_ns.wrapping_add(accounted.reclaim);
+            totals.thrashing_delay_ns = totals.thrashing_delay_ns.wrapping_add(accounted.thrashing);
+            totals.compact_delay_ns = totals.compact_delay_ns.wrapping_add(accounted.compact);
+            totals.wpcopy_delay_ns = totals.wpcopy_delay_ns.wrapping_add(accounted.wpcopy);
         }
     }
 }
@@ -409,22 +617,6 @@ struct Delays {
     run: u64,
     /// For memory and disks, where the kernel counts that.
     accounted: ffi::Delays,
-}
-
-impl Delays {
-    /// # Safety
-    ///
-    /// `task` is valid.
-    unsafe fn of_task(task: *const bindings::task_struct, accounted: bool) -> Self {
-        // SAFETY: The caller promises that `task` is valid.
-        let run = unsafe { read_once!(task.sched_info.run_delay) };
-        let mut delays = Delays { run, accounted: ffi::Delays::default() };
-        if accounted {
-            // SAFETY: As above, and the second pointer is to a local of the right type. A task that has none leaves it 0.
-            unsafe { ffi::mp3_task_delays(task, &mut delays.accounted) };
-        }
-        delays
-    }
 }
 
 /// Whether the kernel counts delays for `task`, which is decided when it is forked.

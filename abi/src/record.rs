@@ -295,9 +295,71 @@ impl SampleRecord {
     }
 }
 
+/// A record as it stands in the ring, kept by its writer to be written again at another place and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded([u64; SAMPLE_WORDS]);
+
+impl Encoded {
+    /// The words of `record`.
+    pub fn new(record: SampleRecord) -> Self {
+        Encoded(record.to_words())
+    }
+
+    /// What the words say.
+    pub fn decode(&self) -> SampleRecord {
+        SampleRecord::from_words(&self.0)
+    }
+
+    /// As it stands in the ring.
+    pub fn words(&self) -> &[u64; SAMPLE_WORDS] {
+        &self.0
+    }
+
+    /// Its place in the ring, and its time.
+    #[inline]
+    pub fn place(&mut self, at: u64, now_ns: u64, in_tick: u64, at_jiffies: u64) {
+        let [sequence, time_ns, tick, jiffies, ..] = &mut self.0;
+        (*sequence, *time_ns, *tick, *jiffies) = (at, now_ns, in_tick, at_jiffies);
+    }
+
+    /// Clears all flags but these.
+    #[inline]
+    pub fn retain_flags(&mut self, flags: Flags) {
+        let [_, _, _, _, pid_flags, ..] = &mut self.0;
+        *pid_flags &= u64::from(u32::MAX) | u64::from(flags.0) << 32;
+    }
+
+    /// Sets these flags.
+    #[inline]
+    pub fn add_flags(&mut self, flags: Flags) {
+        let [_, _, _, _, pid_flags, ..] = &mut self.0;
+        *pid_flags |= u64::from(flags.0) << 32;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_encoded_record_changes_its_place_and_flags_and_nothing_else() {
+        let record =
+            SampleRecord { pid: -7, flags: Flags::FIRST | Flags::DELAYS, threads: 3, ..SampleRecord::default() };
+        let mut encoded = Encoded::new(record);
+        encoded.place(1, 2, 3, 4);
+        encoded.retain_flags(Flags::DELAYS);
+        encoded.add_flags(Flags::FINAL);
+        let expected = SampleRecord {
+            sequence: 1,
+            time_ns: 2,
+            tick: 3,
+            jiffies: 4,
+            flags: Flags::DELAYS | Flags::FINAL,
+            ..record
+        };
+        assert_eq!(encoded.decode(), expected);
+        assert_eq!(encoded.words(), &expected.to_words());
+    }
 
     #[test]
     fn words_and_back() {

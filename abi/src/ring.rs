@@ -43,9 +43,11 @@ impl<const WORDS: usize> Slots<WORDS> {
     }
 
     /// Index of the first word of record `position`.
+    #[inline]
     fn word_of(self, position: u64) -> usize {
         let slot = (position & self.mask) as usize;
-        slot.saturating_mul(WORDS).saturating_add(HEADER_WORDS)
+        // Cannot wrap in a ring that is in memory. Whatever a header claims, the memory looks at the index once more.
+        slot.wrapping_mul(WORDS).wrapping_add(HEADER_WORDS)
     }
 
     /// The oldest position that the writer has left alone.
@@ -75,6 +77,7 @@ impl<const WORDS: usize> Writer<WORDS> {
     }
 
     /// Writes one record. Readers see it after [`Writer::commit`].
+    #[inline]
     pub fn push<M: WriteWords>(&mut self, memory: &M, record: &[u64; WORDS]) {
         let position = self.position;
         self.position = position.saturating_add(1);
