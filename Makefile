@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
+.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -110,6 +110,9 @@ fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (
 		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target \
 			../../target/fuzz-corpus/$$target ../corpus/$$target -- \
 			-max_total_time=$(SECONDS) -print_final_stats=1 || exit; done
+
+bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and a BPF iterator: out/bench.json (PARTS="wall plot": only these)
+	@vm/bench $(PARTS)
 
 # Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
 STUDIES := $(OUT)/studies

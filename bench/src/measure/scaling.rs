@@ -28,7 +28,7 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
         for worker in &mut workers {
             worker.go()?;
         }
-        let mut spent = tick_costs(&samples, TICKS + 2)?;
+        let mut spent = tick_costs(&samples, TICKS + 2, || {})?;
         let values: Vec<_> = spent.split_off(2).iter().map(|ns| ns / pids.len() as f64).collect();
         let unit = clock::unit(clock);
         report.rows.push(Row::of(Section::Scaling, subject, Some(cpus as f64), "per record", unit, clock, &values));

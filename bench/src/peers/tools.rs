@@ -77,18 +77,17 @@ pub fn perf_stat(pids: &[i32], events: &str, interval_ms: u64) -> Result<Tool> {
 /// What of `perf stat`'s software events mp3 counts.
 pub const PERF_EVENTS: &str = "minor-faults,major-faults,task-clock,context-switches";
 
-/// bpftrace, counting the page faults of every process called `comm`, printed 20 times a second.
+/// bpftrace, counting the page faults of every process called `comm`, printed 20 times a second (bench/bpf/faults.bt).
 pub fn bpftrace_faults(comm: &str) -> Result<Tool> {
-    bpftrace(&format!(
-        "software:page-faults:1 /comm == \"{comm}\"/ {{ @faults[pid] = count(); }} \
-         interval:ms:50 {{ printf(\".\\n\"); print(@faults); }}"
-    ))
+    let mut command = Command::new("bpftrace");
+    command.args(["-q", "/usr/lib/mp3/faults.bt", comm]);
+    Tool::start(command, "\n")
 }
 
-/// bpftrace with a program that prints a dot when it has begun.
+/// bpftrace with a program that prints a line when it has begun.
 pub fn bpftrace(program: &str) -> Result<Tool> {
     let mut command = Command::new("bpftrace");
-    command.args(["-q", "-B", "none", "-e", program]);
+    command.args(["-q", "-e", program]);
     Tool::start(command, "\n")
 }
 

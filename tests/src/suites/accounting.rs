@@ -16,6 +16,7 @@ use std::fs;
 use std::sync::Barrier;
 
 tests![
+    a_process_that_sleeps_and_moves_and_sleeps,
     a_running_process_to_the_fault,
     only_what_came_after_the_registration,
     a_process_killed_between_two_ticks,
@@ -31,6 +32,8 @@ tests![
     status_shows_user_time,
     userapp_counts_what_its_seed_foretells,
 ];
+
+const ROUNDS: usize = 8;
 
 /// A process when it was registered.
 struct Before {
@@ -75,6 +78,41 @@ fn check_series(records: &[SampleRecord]) -> Outcome {
         ensure!(!earlier.flags.contains(Flags::FINAL) && !later.flags.contains(Flags::FIRST), "record {n}");
     }
     Ok(())
+}
+
+/// The sampler tells at a glance what stands still: that must be true, and end with the first move.
+fn a_process_that_sleeps_and_moves_and_sleeps() -> Outcome {
+    let _module = Module::load("rate_hz=100")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|ropes| {
+        let pages = Pages::new(ROUNDS);
+        for page in 0..ROUNDS {
+            ropes.wait();
+            pages.touch(page..page + 1);
+            ropes.done();
+        }
+        ropes.wait();
+    })?;
+    let before = Before::register(&child)?;
+    let mut records = vec![];
+    for round in 0..ROUNDS {
+        // The first of them may be of a tick that began before the process slept; the others are not.
+        let from = records.len() + 1;
+        while records.len() < from + 3 {
+            records.extend(samples.wait()?);
+        }
+        let still = &records[from..];
+        ensure!(still.windows(2).all(|pair| pair[0].totals == pair[1].totals && pair[0].tick < pair[1].tick));
+        ensure!(still.iter().all(|record| record.flags == Flags::default()), "{still:?}");
+        ensure!(still[0].totals.minor_faults >= round as u64, "round {round}: {still:?}");
+        child.go()?;
+        child.wait_done()?;
+        kernel::wait_until_asleep(child.pid())?;
+    }
+    child.kill(Signal::SIGKILL)?;
+    let usage = child.wait()?;
+    records.extend(samples.until_final(before.pid)?);
+    before.compare(&records, &usage)
 }
 
 fn a_running_process_to_the_fault() -> Outcome {
