@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
+.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -105,11 +105,21 @@ CARGO_FUZZ := target/tools/bin/cargo-fuzz
 
 fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (TARGETS="ring profile": only these; nightly Rust)
 	@[ -x $(CARGO_FUZZ) ] || cargo install --quiet --locked --root target/tools cargo-fuzz
-	@mkdir -p $(addprefix target/fuzz-corpus/,$(TARGETS))
+	@for target in $(TARGETS); do \
+		mkdir -p target/fuzz-corpus/$$target && \
+		tar -xf fuzz/corpus/$$target.tar.gz -C target/fuzz-corpus/$$target || exit; done
 	@cd fuzz/libfuzzer && PATH="$(CURDIR)/target/tools/bin:$$PATH" && for target in $(TARGETS); do \
 		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target \
 			../../target/fuzz-corpus/$$target ../corpus/$$target -- \
 			-max_total_time=$(SECONDS) -print_final_stats=1 || exit; done
+
+fuzz-keep: ## the smallest set of inputs that reaches all that fuzz-host has reached, into fuzz/corpus/
+	@cd fuzz/libfuzzer && PATH="$(CURDIR)/target/tools/bin:$$PATH" && for target in $(TARGETS); do \
+		rm -rf ../../target/fuzz-kept/$$target && mkdir -p ../../target/fuzz-kept/$$target && \
+		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target -- -set_cover_merge=1 \
+			$(CURDIR)/target/fuzz-kept/$$target $(CURDIR)/target/fuzz-corpus/$$target $(CURDIR)/fuzz/corpus/$$target && \
+		tar -C ../../target/fuzz-kept/$$target --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | \
+			gzip -9n >../corpus/$$target.tar.gz || exit; done
 
 bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and a BPF iterator: out/bench.json (PARTS="wall plot": only these)
 	@vm/bench $(PARTS)

@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every input that was worth keeping, once more.
+//! Every input that was worth keeping, once more: those with names, and those that libFuzzer kept.
 
-use std::fs;
-use std::path::Path;
+use flate2::read::GzDecoder;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+fn withstood(check: fn(&[u8]), input: &[u8], name: &Path) {
+    if std::panic::catch_unwind(|| check(input)).is_err() {
+        panic!("{}", name.display());
+    }
+}
 
 #[test]
-fn every_kept_input_is_withstood() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+fn every_input_with_a_name_is_withstood() {
     for (name, check) in fuzz::TARGETS {
-        let directory = corpus.join(name);
+        let directory = corpus().join(name);
         let mut files: Vec<_> = fs::read_dir(&directory)
             .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
             .map(|entry| entry.unwrap().path())
@@ -17,10 +28,27 @@ fn every_kept_input_is_withstood() {
         files.sort();
         assert!(!files.is_empty(), "{}: empty", directory.display());
         for file in files {
-            let input = fs::read(&file).unwrap();
-            if std::panic::catch_unwind(|| check(&input)).is_err() {
-                panic!("{}", file.display());
-            }
+            withstood(check, &fs::read(&file).unwrap(), &file);
         }
+    }
+}
+
+#[test]
+fn every_input_that_was_found_is_withstood() {
+    for (name, check) in fuzz::TARGETS {
+        let path = corpus().join(format!("{name}.tar.gz"));
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut inputs = 0;
+        for entry in tar::Archive::new(GzDecoder::new(file)).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let mut input = vec![];
+            entry.read_to_end(&mut input).unwrap();
+            withstood(check, &input, &path.join(entry.path().unwrap()));
+            inputs += 1;
+        }
+        assert!(inputs > 10, "{}: {inputs} inputs", path.display());
     }
 }
