@@ -3,7 +3,7 @@
 //! Cumulative records to intervals.
 
 use abi::record::{Flags, SampleRecord, Totals};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// What was last seen of each registration that has not ended.
 ///
@@ -11,7 +11,8 @@ use std::collections::HashMap;
 /// resolution, and the sum of all intervals is right nevertheless.
 #[derive(Debug, Default)]
 pub struct Intervals {
-    live: HashMap<u64, Seen>,
+    /// The numbers are the module's own, counted up: nobody chooses them so that they collide.
+    live: FxHashMap<u64, Seen>,
     begun: u64,
 }
 

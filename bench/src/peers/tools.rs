@@ -2,19 +2,22 @@
 
 //! Programs that people would start instead, at 20 samples a second where they can.
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use guest::files;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A profiler that runs, its output in a file.
 pub struct Tool {
     child: Child,
 }
+
+/// Whoever has not begun by then will not: bpftrace compiles for some seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where its output goes: to memory.
 const OUTPUT: &str = "/tmp/peer.out";
@@ -31,7 +34,9 @@ impl Tool {
             .spawn()
             .with_context(|| name.clone())?;
         let mut tool = Tool { child };
+        let begun = Instant::now();
         while !Self::output()?.contains(sign) {
+            ensure!(begun.elapsed() < PATIENCE, "{name} does not begin: {}", Self::output()?);
             if let Some(status) = tool.child.try_wait()? {
                 bail!("{name} ended with {status}: {}", Self::output()?);
             }
