@@ -80,6 +80,17 @@ impl ReadWords for Mapping {
     fn fence_acquire(&self) {
         fence(Ordering::Acquire);
     }
+    fn load_block(&self, index: usize, block: &mut [u64]) {
+        let whole = index.checked_add(block.len()).is_some_and(|end| end <= self.bytes / 8);
+        for (offset, word) in block.iter_mut().enumerate() {
+            *word = if whole {
+                // SAFETY: As in `word`; the whole block is inside of the mapping.
+                unsafe { self.start.add(index + offset).as_ref() }.load(Ordering::Relaxed)
+            } else {
+                self.load_relaxed(index.saturating_add(offset))
+            };
+        }
+    }
 }
 
 /// A reader of the sample ring.

@@ -176,6 +176,21 @@ impl ReadWords for Region {
     }
 
     #[inline]
+    fn load_block(&self, index: usize, block: &mut [u64]) {
+        if index > self.words || block.len() > self.words - index {
+            // As a word at a time: what is not there is 0.
+            for (offset, word) in block.iter_mut().enumerate() {
+                *word = self.load_relaxed(index.saturating_add(offset));
+            }
+            return;
+        }
+        for (offset, word) in block.iter_mut().enumerate() {
+            // SAFETY: as in `load_relaxed`; the whole block is in the region, which was looked at once.
+            *word = unsafe { self.map.as_ptr().cast::<u64>().add(index + offset).read_volatile() };
+        }
+    }
+
+    #[inline]
     fn fence_acquire(&self) {
         fence(Ordering::Acquire);
     }
