@@ -6,7 +6,7 @@
 //! A slot keeps its process until that is removed, so a pass can be interrupted between any two slots and go on later.
 
 use crate::abi::command::Pid;
-use crate::abi::record::{Encoded, Flags, SampleRecord, Totals};
+use crate::abi::record::{Encoded, Flags, SampleRecord, State, Totals};
 use crate::task::{Process, ProcessKey, Sample};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
@@ -109,18 +109,17 @@ impl Entry {
             self.exec_id = sample.exec_id;
             flags |= Flags::EXECED;
         }
-        let before = self.record.decode();
-        let totals = sample.totals.since(&self.baseline).at_least(&before.totals);
-        self.record = Encoded::new(SampleRecord {
+        let before = self.record.totals();
+        let totals = sample.totals.since(&self.baseline).at_least(&before);
+        let state = State {
             flags,
             threads: sample.threads,
             comm: sample.comm,
-            totals,
             resident_pages: sample.resident_pages,
             swapped_pages: sample.swapped_pages,
-            ..before
-        });
-        Change { interval: Interval::between(&before.totals, &totals), dead: sample.dead }
+        };
+        self.record.update(&state, &totals);
+        Change { interval: Interval::between(&before, &totals), dead: sample.dead }
     }
 
     /// A line of `/proc/mp3/status`: the PID in the reader's namespace and the user time since the process was forked, ns.

@@ -119,8 +119,8 @@ pub(crate) struct Sample {
     pub(crate) totals: Totals,
     /// Threads in the group.
     pub(crate) threads: u32,
-    /// Command name of the leader.
-    pub(crate) comm: [u8; COMM_BYTES],
+    /// Command name of the leader, as in a record.
+    pub(crate) comm: [u64; 2],
     /// Changes with every `execve`.
     pub(crate) exec_id: u64,
     /// Every thread is dead: the totals are final.
@@ -188,7 +188,7 @@ impl Process {
         Sample {
             totals,
             threads: reading.threads,
-            comm: comm_bytes(comm),
+            comm: comm_words(comm),
             exec_id,
             dead: reading.is_dead(),
             has_delays: reading.has_delays,
@@ -499,17 +499,11 @@ unsafe fn read_comm(task: *const bindings::task_struct) -> [u64; 2] {
 
 const _: () = assert!(size_of::<[u64; 2]>() == COMM_BYTES);
 
-/// A name's bytes, with a NUL at the end.
-fn comm_bytes(comm: [u64; 2]) -> [u8; COMM_BYTES] {
-    let [low, high] = comm.map(u64::to_ne_bytes);
-    let mut bytes = [0; COMM_BYTES];
-    for (to, from) in bytes.iter_mut().zip(low.into_iter().chain(high)) {
-        *to = from;
-    }
-    if let Some(last) = bytes.last_mut() {
-        *last = 0;
-    }
-    bytes
+/// A name as a record has it: the first byte lowest, the last one NUL.
+#[inline]
+fn comm_words(comm: [u64; 2]) -> [u64; 2] {
+    let [low, high] = comm.map(u64::from_le);
+    [low, high & (u64::MAX >> u8::BITS)]
 }
 
 /// What a process of one thread looks like, as the kernel has it.

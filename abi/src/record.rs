@@ -295,6 +295,21 @@ impl SampleRecord {
     }
 }
 
+/// Everything in a record that is no total, and not the same in all records of a registration.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    /// What happened.
+    pub flags: Flags,
+    /// Threads in the group.
+    pub threads: u32,
+    /// Words 6 and 7: the bytes of the command name, the first one lowest, NUL-padded.
+    pub comm: [u64; 2],
+    /// Resident pages.
+    pub resident_pages: u64,
+    /// Pages in swap.
+    pub swapped_pages: u64,
+}
+
 /// A record as it stands in the ring, kept by its writer to be written again at another place and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoded([u64; SAMPLE_WORDS]);
@@ -308,6 +323,40 @@ impl Encoded {
     /// What the words say.
     pub fn decode(&self) -> SampleRecord {
         SampleRecord::from_words(&self.0)
+    }
+
+    /// The totals alone.
+    #[inline]
+    pub fn totals(&self) -> Totals {
+        let [_, _, _, _, _, _, _, _, _, minor, major, user, system, voluntary, involuntary, run, blkio, swapin, reclaim, thrashing, compact, wpcopy, _, _] =
+            self.0;
+        Totals::from_array([
+            minor,
+            major,
+            user,
+            system,
+            voluntary,
+            involuntary,
+            run,
+            blkio,
+            swapin,
+            reclaim,
+            thrashing,
+            compact,
+            wpcopy,
+        ])
+    }
+
+    /// What was counted, and how the process is.
+    #[inline]
+    pub fn update(&mut self, state: &State, totals: &Totals) {
+        let [_, _, _, _, pid_flags, threads, comm_low, comm_high, _, numbers @ .., resident, swapped] = &mut self.0;
+        *pid_flags = *pid_flags & u64::from(u32::MAX) | u64::from(state.flags.0) << 32;
+        *threads = u64::from(state.threads);
+        [*comm_low, *comm_high] = state.comm;
+        *numbers = totals.to_array();
+        *resident = state.resident_pages;
+        *swapped = state.swapped_pages;
     }
 
     /// As it stands in the ring.
@@ -359,6 +408,37 @@ mod tests {
         };
         assert_eq!(encoded.decode(), expected);
         assert_eq!(encoded.words(), &expected.to_words());
+    }
+
+    #[test]
+    fn an_encoded_record_is_updated_in_place() {
+        let numbers = std::array::from_fn(|index| 100 + index as u64);
+        let record = SampleRecord { pid: 5, registration: 9, ..SampleRecord::default() };
+        let mut encoded = Encoded::new(record);
+        encoded.place(1, 2, 3, 4);
+        let state = State {
+            flags: Flags::EXECED,
+            threads: 2,
+            comm: [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ij\0\0\0\0\0\0")],
+            resident_pages: 7,
+            swapped_pages: 8,
+        };
+        encoded.update(&state, &Totals::from_array(numbers));
+        let expected = SampleRecord {
+            sequence: 1,
+            time_ns: 2,
+            tick: 3,
+            jiffies: 4,
+            flags: Flags::EXECED,
+            threads: 2,
+            comm: *b"abcdefghij\0\0\0\0\0\0",
+            totals: Totals::from_array(numbers),
+            resident_pages: 7,
+            swapped_pages: 8,
+            ..record
+        };
+        assert_eq!(encoded.decode(), expected);
+        assert_eq!(encoded.totals(), expected.totals);
     }
 
     #[test]

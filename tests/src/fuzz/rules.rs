@@ -14,6 +14,7 @@ use guest::status;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use std::collections::HashMap;
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Whether a system call of a file may answer so: not with the kernel's inner numbers, nor with an I/O error where no I/O is.
@@ -145,4 +146,36 @@ impl Observer {
         }
         Ok(())
     }
+}
+
+/// That the processes of a batch are gone, all that they forked included: whoever is left may hold the module.
+pub fn nobody_is_left() -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let left = others()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        // The killed are still on their way for some milliseconds.
+        ensure!(begun.elapsed() < Duration::from_secs(20), "outlived its batch: {}", left.join("; "));
+        std::thread::yield_now();
+    }
+}
+
+/// Processes of this program but this one, with what they are doing.
+fn others() -> Result<Vec<String>> {
+    let own = fs::read_to_string("/proc/self/comm")?;
+    let mut others = vec![];
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
+        let numeric = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        if numeric.is_none_or(|pid| pid == std::process::id()) || read("comm") != own {
+            continue;
+        }
+        let of = |key: &str| read("status").lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+        let what = format!("{} {} {} in {:?}", path.display(), of("State"), of("PPid"), read("syscall").trim());
+        others.push(what);
+    }
+    Ok(others)
 }

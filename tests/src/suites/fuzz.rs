@@ -7,7 +7,7 @@
 
 use crate::fuzz::batch::{self, Step};
 use crate::fuzz::call::{Call, Input};
-use crate::fuzz::rules::Observer;
+use crate::fuzz::rules::{self, Observer};
 use crate::fuzz::shrink::shrink;
 use crate::harness::Outcome;
 use crate::tests;
@@ -38,7 +38,8 @@ fn system_calls() -> Outcome {
     loop {
         announce(seed, number)?;
         let steps = batch::steps(seed, number);
-        match batch::run(&steps).and_then(|made| observer.check().map(|()| made)) {
+        match batch::run(&steps).and_then(|made| observer.check().and_then(|()| rules::nobody_is_left()).map(|()| made))
+        {
             Ok(made) => calls += made,
             Err(error) => {
                 drop(observer);
