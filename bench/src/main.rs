@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Measures what mp3 costs, beside what people would use instead.
 #[derive(Parser)]
@@ -138,6 +139,8 @@ fn measure_in_guest(guest: Guest) -> Result<()> {
     if let Some(file) = &guest.versions {
         versions(file, &mut report)?;
     }
+    // A guest that was just booted has other things to do: some of the first figures were several times the others.
+    std::thread::sleep(Duration::from_secs(10));
     for section in guest.sections {
         eprintln!("measuring: {section:?}");
         let begun = clock::now_ns();

@@ -9,7 +9,8 @@ use crate::shared::Shared;
 use anyhow::{ensure, Result};
 use guest::child::{exit, Child};
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::{setpgid, Pid};
 use std::sync::atomic::Ordering;
 use std::sync::Barrier;
 use work::random::SplitMix64;
@@ -69,7 +70,11 @@ pub fn run(steps: &[Step]) -> Result<u64> {
     }
     let mut ended = vec![];
     for child in children {
+        let group = Pid::from_raw(child.pid());
         ended.push(child.wait()?.status);
+        // A child that was stopped before it could ask to die with its parent would be there for ever, and hold what it has
+        // open. Where nobody is left there is no such group.
+        let _ = killpg(group, Signal::SIGKILL);
     }
     let killed = 128 + Signal::SIGKILL as i32;
     ensure!(ended.iter().all(|status| [0, killed].contains(status)), "the processes ended with {ended:?}");
@@ -78,6 +83,8 @@ pub fn run(steps: &[Step]) -> Result<u64> {
 
 /// The life of one process.
 fn act(steps: &[Step], number: usize, calls: &Shared) -> Result<()> {
+    // All that it forks can be told apart, and ended.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     // A core of each that dies of a signal would be written for nothing.
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
     // A thread that ends before the others would have them wait for ever.
