@@ -328,23 +328,8 @@ impl Encoded {
     /// The totals alone.
     #[inline]
     pub fn totals(&self) -> Totals {
-        let [_, _, _, _, _, _, _, _, _, minor, major, user, system, voluntary, involuntary, run, blkio, swapin, reclaim, thrashing, compact, wpcopy, _, _] =
-            self.0;
-        Totals::from_array([
-            minor,
-            major,
-            user,
-            system,
-            voluntary,
-            involuntary,
-            run,
-            blkio,
-            swapin,
-            reclaim,
-            thrashing,
-            compact,
-            wpcopy,
-        ])
+        let [_, _, _, _, _, _, _, _, _, numbers @ .., _, _] = self.0;
+        Totals::from_array(numbers)
     }
 
     /// What was counted, and how the process is.
