@@ -14,11 +14,15 @@ TREE_UNREAD=(
 )
 
 # tree_unpack TARBALL DIR
+#
+# The exclusions name the archive's top folder in full. `linux-source-*/net/*.c` would also match
+# linux-source-7.3/rust/helpers/net/genetlink.c, since here a `*` matches slashes.
 tree_unpack() {
-    local tarball=$1 dir=$2
+    local tarball=$1 dir=$2 top
+    top=$(basename "$tarball" .tar.xz)
     mkdir -p "$dir"
     xz -dc -T0 "$tarball" | tar -x -C "$dir" --strip-components=1 --no-same-owner \
-        --anchored --wildcards --wildcards-match-slash "${TREE_UNREAD[@]/#/--exclude=linux-source-*/}"
+        --anchored --wildcards --wildcards-match-slash "${TREE_UNREAD[@]/#/--exclude=$top/}"
 }
 
 # tree_configure DIR HEADERS RELEASE: HEADERS is the directory of the kernel's header package.
