@@ -6,9 +6,9 @@
 //! open, and knows no `poll`. So the table of operations is our own.
 
 use crate::abi::device::{CLASSIC_OFFSET, MP3_IOC_SET_POSITION, PAGE_BYTES, SAMPLES_OFFSET};
+use crate::compat::THIS_MODULE;
 use crate::ffi;
 use crate::profiler::Profiler;
-use crate::THIS_MODULE;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
@@ -152,7 +152,7 @@ unsafe impl Sync for Operations {}
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
     // The module stays while the device is open or mapped.
-    owner: THIS_MODULE.as_ptr(),
+    owner: THIS_MODULE,
     open: Some(open),
     release: Some(release),
     mmap: Some(mmap),

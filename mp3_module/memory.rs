@@ -4,6 +4,7 @@
 
 use crate::abi::device::PAGE_BYTES;
 use crate::abi::words::{ReadWords, WriteWords};
+use crate::compat;
 use crate::ffi;
 use core::ptr::NonNull;
 use kernel::error::to_result;
@@ -11,7 +12,6 @@ use kernel::mm::virt::VmaNew;
 use kernel::prelude::*;
 use kernel::sync::atomic::ordering::{Acquire, Release};
 use kernel::sync::atomic::{atomic_load, atomic_store};
-use kernel::sync::barrier::{smp_rmb, smp_wmb};
 
 /// A zeroed region of whole pages, shared with whoever maps it.
 ///
@@ -93,7 +93,7 @@ impl ReadWords for SharedMemory {
     }
 
     fn fence_acquire(&self) {
-        smp_rmb();
+        compat::read_barrier();
     }
 }
 
@@ -116,7 +116,7 @@ impl WriteWords for SharedMemory {
 
     #[inline]
     fn fence_release(&self) {
-        smp_wmb();
+        compat::write_barrier();
     }
 
     #[inline]

@@ -10,10 +10,12 @@
 //! chardev   open, mmap, poll   ->           `-- abi        what the pages mean
 //! ```
 //!
-//! Unsafe code stands in the files that own an interface to C: `task`, `memory`, `sampler`, `procfs`, `chardev`, `time`.
+//! Unsafe code stands in the files that own an interface to C: `task`, `memory`, `sampler`, `procfs`, `chardev`, `time`,
+//! `compat`.
 
 mod abi;
 mod chardev;
+mod compat;
 mod ffi;
 mod memory;
 mod params;
@@ -69,9 +71,9 @@ struct Mp3 {
 impl kernel::Module for Mp3 {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let params = Params::check(
-            *module_parameters::rate_hz.value(),
-            *module_parameters::ring_records.value(),
-            *module_parameters::max_processes.value(),
+            compat::parameter(module_parameters::rate_hz.value()),
+            compat::parameter(module_parameters::ring_records.value()),
+            compat::parameter(module_parameters::max_processes.value()),
         )?;
         #[cfg(mp3_planted)]
         planted::plant()?;

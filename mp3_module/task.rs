@@ -10,6 +10,7 @@
 use crate::abi::command::Pid;
 use crate::abi::cputime::{RawTimes, SplitTimes};
 use crate::abi::record::{Totals, COMM_BYTES};
+use crate::compat;
 use crate::ffi;
 use core::ptr::{self, NonNull};
 use kernel::bindings;
@@ -166,7 +167,7 @@ impl Process {
     ///
     /// It is the opener that counts, so that a descriptor handed to a privileged program gives nobody its privileges.
     pub(crate) fn may_be_profiled_by(&self, file: &File) -> bool {
-        file.cred().euid() == self.leader.euid()
+        file.cred().euid() == compat::credentials_of(&self.leader).euid()
             || has_capability(file, bindings::CAP_PERFMON)
             || has_capability(file, bindings::CAP_SYS_PTRACE)
     }
