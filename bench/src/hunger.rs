@@ -7,19 +7,19 @@
 
 use crate::clock;
 use anyhow::Result;
-use guest::child::Child;
 use nix::unistd::pipe;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
+use testkit::child::Child;
 
 /// How often a hungry process gets round its loop in `span_ns`, with SCHED_IDLE, on whatever CPU it is given.
 pub fn rounds_in(span_ns: u64) -> Result<u64> {
     let (read, write) = pipe()?;
     let (mut read, mut write) = (File::from(read), File::from(write));
-    let mut child = Child::spawn(move |ropes| {
+    let mut child = Child::spawn(move |parent| {
         idle_priority();
-        ropes.wait();
+        parent.wait();
         let end = clock::now_ns() + span_ns;
         let mut rounds = 0_u64;
         while clock::now_ns() < end {
@@ -38,8 +38,8 @@ pub fn rounds_in(span_ns: u64) -> Result<u64> {
 
 /// A process that runs for as long as it is let, with the ordinary priority.
 pub fn busy() -> Result<Child> {
-    let mut child = Child::spawn(|ropes| {
-        ropes.wait();
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
         let mut rounds = 0_u64;
         loop {
             rounds = black_box(rounds.wrapping_add(1));

@@ -130,7 +130,7 @@ fn empty() -> Report {
 }
 
 fn measure_in_guest(guest: Guest) -> Result<()> {
-    guest::files::set(guest.module, guest.programs);
+    testkit::files::set(guest.module, guest.programs);
     let clock = match guest.clock {
         GuestClock::Instructions => Clock::Instructions,
         GuestClock::Wall => Clock::Wall,

@@ -20,15 +20,15 @@ pub struct Child {
 }
 
 /// The child's ends of the pipes.
-pub struct Ropes {
+pub struct Parent {
     go: File,
     done: File,
 }
 
-impl Ropes {
+impl Parent {
     /// Of two descriptors that were handed over.
     pub fn new(go: File, done: File) -> Self {
-        Ropes { go, done }
+        Parent { go, done }
     }
 
     /// Has both go through `execve`, and returns their numbers.
@@ -74,7 +74,7 @@ pub struct Usage {
 
 impl Child {
     /// Forks a child for `body`. It has nothing but this thread.
-    pub fn spawn(body: impl FnOnce(&mut Ropes)) -> Result<Self> {
+    pub fn spawn(body: impl FnOnce(&mut Parent)) -> Result<Self> {
         let (go_read, go_write) = pipe()?;
         let (done_read, done_write) = pipe()?;
         // SAFETY: The test program has one thread when it forks.
@@ -85,9 +85,9 @@ impl Child {
             ForkResult::Child => {
                 // Else the pipe would never end, because we hold its other end ourselves.
                 drop::<(OwnedFd, OwnedFd)>((go_write, done_read));
-                let mut ropes = Ropes { go: go_read.into(), done: done_write.into() };
+                let mut parent = Parent { go: go_read.into(), done: done_write.into() };
                 // A panic ends the child. Unwound any farther, it would go on with the parent's tests.
-                let outcome = catch_unwind(AssertUnwindSafe(|| body(&mut ropes)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| body(&mut parent)));
                 exit(if outcome.is_ok() { 0 } else { 101 });
             }
         }
@@ -95,7 +95,7 @@ impl Child {
 
     /// A child that does nothing until it is killed or let go.
     pub fn idle() -> Result<Self> {
-        Self::spawn(|ropes| ropes.wait())
+        Self::spawn(|parent| parent.wait())
     }
 
     /// Its process ID.
@@ -103,12 +103,12 @@ impl Child {
         self.pid.as_raw()
     }
 
-    /// Lets it pass one [`Ropes::wait`].
+    /// Lets it pass one [`Parent::wait`].
     pub fn go(&mut self) -> Result<()> {
         Ok(self.go.write_all(&[1])?)
     }
 
-    /// Waits for its [`Ropes::done`].
+    /// Waits for its [`Parent::done`].
     pub fn wait_done(&mut self) -> Result<()> {
         if self.done.read(&mut [0])? == 0 {
             bail!("the child ended before it was done");

@@ -3,10 +3,10 @@
 //! Runs tests one after the other and counts.
 
 use crate::kmemleak::Kmemleak;
-use guest::kernel;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
+use testkit::kernel;
 
 /// What a test returns; `?` and `ensure!` fail it, and so does a panic.
 pub type Outcome = anyhow::Result<()>;

@@ -15,8 +15,8 @@ mod shared;
 mod suites;
 
 use clap::Parser;
-use guest::files;
 use std::process::ExitCode;
+use testkit::files;
 
 /// Tests mp3.ko in this machine, which must be a virtual one that nothing else runs in.
 #[derive(Parser)]

@@ -5,12 +5,12 @@
 use super::{register, MP3};
 use anyhow::{Context, Result};
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::Child;
-use guest::module::Module;
 use nix::mount::{mount, MsFlags};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use testkit::child::Child;
+use testkit::module::Module;
 
 const TRACING: &str = "/sys/kernel/tracing";
 const SECONDS: u64 = 10;

@@ -9,12 +9,12 @@ use crate::peers::proc_stat::Opened;
 use crate::peers::tools;
 use anyhow::{ensure, Context, Result};
 use bench::report::{Clock, Distribution, Report, Section};
-use guest::child::Child;
-use guest::device::Samples;
-use guest::module::Module;
 use nix::unistd::pipe;
 use std::fs::File;
 use std::io::{Read, Write};
+use testkit::child::Child;
+use testkit::device::Samples;
+use testkit::module::Module;
 
 /// Times of samples, ns, `period_ns` apart if they were punctual.
 struct Series {
@@ -103,9 +103,9 @@ fn bpftrace(rate_hz: u64, count: usize) -> Result<Vec<f64>> {
 fn proc_stat(rate_hz: u64, count: usize) -> Result<Vec<f64>> {
     let (read, write) = pipe()?;
     let mut write = File::from(write);
-    let mut child = Child::spawn(move |ropes| {
+    let mut child = Child::spawn(move |parent| {
         let mut reader = Opened::reader(&[std::process::id() as i32]).expect("/proc");
-        ropes.wait();
+        parent.wait();
         let mut times = Vec::with_capacity(8 * count);
         let mut deadline = clock::now_ns();
         for _ in 0..count {

@@ -8,10 +8,10 @@ use crate::hunger;
 use crate::peers::{self, tools, MakeReader};
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::Child;
-use guest::crowd::Crowd;
-use guest::module::Module;
 use std::any::Any;
+use testkit::child::Child;
+use testkit::crowd::Crowd;
+use testkit::module::Module;
 
 const PROCESSES: usize = 1000;
 const SPAN_NS: u64 = 1_000_000_000;
@@ -81,9 +81,9 @@ fn row(report: &mut Report, clock: Clock, name: &str, rounds: &[f64], most: f64)
 
 /// A process that reads 20 times a second, and does nothing with it.
 fn sampling(make: MakeReader, pids: Vec<i32>) -> Result<Child> {
-    let mut child = Child::spawn(move |ropes| {
+    let mut child = Child::spawn(move |parent| {
         let mut reader = make(&pids).expect("made before");
-        ropes.wait();
+        parent.wait();
         let mut deadline = clock::now_ns();
         loop {
             let _ = reader.read_all();

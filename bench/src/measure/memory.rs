@@ -7,8 +7,8 @@ use crate::clock;
 use crate::peers::tools;
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
-use guest::crowd::Crowd;
-use guest::module::Module;
+use testkit::crowd::Crowd;
+use testkit::module::Module;
 
 const PROCESSES: usize = 20;
 /// Minutes at which it is looked at.

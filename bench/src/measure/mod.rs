@@ -13,7 +13,7 @@ pub mod sampling;
 pub mod scaling;
 
 use anyhow::Result;
-use guest::status;
+use testkit::status;
 
 /// The subject that all others are compared with.
 pub const MP3: &str = "mp3";
@@ -37,6 +37,6 @@ pub fn unregister(pids: &[i32]) -> Result<()> {
 }
 
 /// The PIDs of a crowd, as numbers.
-pub fn pids_of(crowd: &guest::crowd::Crowd) -> Vec<i32> {
+pub fn pids_of(crowd: &testkit::crowd::Crowd) -> Vec<i32> {
     crowd.pids().iter().map(|pid| pid.as_raw()).collect()
 }

@@ -4,13 +4,13 @@
 
 use anyhow::{ensure, Context, Result};
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::wait4;
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
+use testkit::child::wait4;
 
 const SAMPLES: [u64; 2] = [1_000_000, 10_000_000];
 const RUNS: usize = 3;

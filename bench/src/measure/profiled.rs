@@ -7,12 +7,12 @@ use crate::clock;
 use crate::peers::tools::{self, Tool};
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::{Child, Pages};
-use guest::module::Module;
 use nix::unistd::pipe;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
+use testkit::child::{Child, Pages};
+use testkit::module::Module;
 
 /// Pages that the work touches, each for the first time: a minor fault each.
 const PAGES: usize = 10_000;
@@ -40,8 +40,8 @@ impl Program {
     fn start() -> Result<Self> {
         let (read, write) = pipe()?;
         let mut write = File::from(write);
-        let child = Child::spawn(move |ropes| loop {
-            ropes.wait();
+        let child = Child::spawn(move |parent| loop {
+            parent.wait();
             let (begun, run) = (clock::now_ns(), clock::process_ns());
             work();
             let taken = [clock::now_ns() - begun, clock::process_ns() - run];

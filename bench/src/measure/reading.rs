@@ -10,12 +10,12 @@ use abi::ring::Reader;
 use abi::words::ReadWords;
 use anyhow::{ensure, Result};
 use bench::report::{Clock, Report, Row, Section};
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::files;
-use guest::module::Module;
-use guest::running::run;
 use std::fs;
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::files;
+use testkit::module::Module;
+use testkit::running::run;
 
 const PROCESSES: usize = 1024;
 const RECORDS: u64 = 262_144;

@@ -9,10 +9,10 @@ use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::Pages;
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::module::Module;
+use testkit::child::Pages;
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::module::Module;
 
 const PROCESSES: [usize; 5] = [1, 10, 100, 1000, 10_000];
 const QUANTITY: &str = "per process and tick";

@@ -7,10 +7,10 @@ use super::{pids_of, register, MP3};
 use crate::clock;
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
-use guest::child::{Child, Pages};
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::module::Module;
+use testkit::child::{Child, Pages};
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::module::Module;
 
 const PROCESSES: usize = 1000;
 const TICKS: usize = 41;
@@ -38,8 +38,8 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
 
 /// A process that does nothing but touch new pages, again and again.
 fn faulting() -> Result<Child> {
-    Child::spawn(|ropes| {
-        ropes.wait();
+    Child::spawn(|parent| {
+        parent.wait();
         loop {
             Pages::new(1024).touch(0..1024);
         }

@@ -4,12 +4,12 @@
 
 use super::Reader;
 use anyhow::{Context, Result};
-use guest::running::run;
 use nix::mount::{mount, MsFlags};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
+use testkit::running::run;
 
 const PINNED: &str = "/sys/fs/bpf/tasks";
 const PROGRAM: &str = "/usr/lib/mp3/tasks.bpf.o";

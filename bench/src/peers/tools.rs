@@ -3,13 +3,13 @@
 //! Programs that people would start instead, at 20 samples a second where they can.
 
 use anyhow::{bail, ensure, Context, Result};
-use guest::files;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use testkit::files;
 
 /// A profiler that runs, its output in a file.
 pub struct Tool {

@@ -8,11 +8,11 @@
 use super::arena;
 use super::call::{Call, ChildSlot, FileSlot, Input, Node, Who};
 use abi::device::{DEVICE_PATH, STATUS_PATH};
-use guest::child::exit;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicI32, Ordering};
+use testkit::child::exit;
 use work::random::SplitMix64;
 
 const STATUS: &CStr = c"/proc/mp3/status";

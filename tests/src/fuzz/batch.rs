@@ -7,12 +7,12 @@ use super::call::{draw, Call};
 use super::rules;
 use crate::shared::Shared;
 use anyhow::{ensure, Result};
-use guest::child::{exit, Child};
 use nix::errno::Errno;
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::{setpgid, Pid};
 use std::sync::atomic::Ordering;
 use std::sync::Barrier;
+use testkit::child::{exit, Child};
 use work::random::SplitMix64;
 
 /// Processes of a batch.
@@ -57,8 +57,8 @@ pub fn run(steps: &[Step]) -> Result<u64> {
     let mut children = vec![];
     for process in 0..PROCESSES {
         let calls = &calls;
-        children.push(Child::spawn(move |ropes| {
-            ropes.wait();
+        children.push(Child::spawn(move |parent| {
+            parent.wait();
             if let Err(error) = act(steps, process, calls) {
                 println!("    process {process}: {error:#}");
                 exit(40);

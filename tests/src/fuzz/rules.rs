@@ -8,14 +8,14 @@ use abi::header::{word, HEADER_WORDS};
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{bail, ensure, Context, Result};
-use guest::device::Samples;
-use guest::kernel::Log;
-use guest::status;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
+use testkit::device::Samples;
+use testkit::kernel::Log;
+use testkit::status;
 
 /// Whether a system call of a file may answer so: not with the kernel's inner numbers, nor with an I/O error where no I/O is.
 pub fn may_answer(call: Call, errno: Errno) -> bool {

@@ -6,14 +6,14 @@ use crate::harness::Outcome;
 use crate::tests;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
-use guest::child::{exit, Child, Pages, Usage};
-use guest::device::Samples;
-use guest::module::Module;
-use guest::{files, kernel, status};
 use nix::sys::signal::Signal;
 use nix::unistd::execv;
 use std::fs;
 use std::sync::Barrier;
+use testkit::child::{exit, Child, Pages, Usage};
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::{files, kernel, status};
 
 tests![
     a_process_that_sleeps_and_moves_and_sleeps,
@@ -84,14 +84,14 @@ fn check_series(records: &[SampleRecord]) -> Outcome {
 fn a_process_that_sleeps_and_moves_and_sleeps() -> Outcome {
     let _module = Module::load("rate_hz=100")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(ROUNDS);
         for page in 0..ROUNDS {
-            ropes.wait();
+            parent.wait();
             pages.touch(page..page + 1);
-            ropes.done();
+            parent.done();
         }
-        ropes.wait();
+        parent.wait();
     })?;
     let before = Before::register(&child)?;
     let mut records = vec![];
@@ -118,13 +118,13 @@ fn a_process_that_sleeps_and_moves_and_sleeps() -> Outcome {
 fn a_running_process_to_the_fault() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(1000);
-        ropes.wait();
+        parent.wait();
         for round in 0..10 {
             pages.touch(round * 100..round * 100 + 100);
-            ropes.done();
-            ropes.wait();
+            parent.done();
+            parent.wait();
         }
     })?;
     let before = Before::register(&child)?;
@@ -154,13 +154,13 @@ fn a_running_process_to_the_fault() -> Outcome {
 fn only_what_came_after_the_registration() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(600);
         pages.touch(0..500);
-        ropes.wait();
+        parent.wait();
         pages.touch(0..600);
-        ropes.done();
-        ropes.wait();
+        parent.done();
+        parent.wait();
     })?;
     let before = Before::register(&child)?;
     ensure!(before.faults.0 >= 500);
@@ -180,13 +180,13 @@ fn only_what_came_after_the_registration() -> Outcome {
 fn a_process_killed_between_two_ticks() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(100_000);
-        ropes.wait();
+        parent.wait();
         for page in 0.. {
             pages.touch(page % 100_000..page % 100_000 + 1);
             if page == 300 {
-                ropes.done();
+                parent.done();
             }
         }
     })?;
@@ -205,9 +205,9 @@ fn a_process_killed_between_two_ticks() -> Outcome {
 fn a_process_reaped_before_the_next_tick() -> Outcome {
     let _module = Module::load("rate_hz=1")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(300);
-        ropes.wait();
+        parent.wait();
         pages.touch(0..300);
     })?;
     let before = Before::register(&child)?;
@@ -224,10 +224,10 @@ fn many_threads() -> Outcome {
     const THREADS: usize = 24;
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(THREADS * 50);
         let half = Barrier::new(THREADS / 2 + 1);
-        ropes.wait();
+        parent.wait();
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let (pages, half) = (&pages, &half);
@@ -239,8 +239,8 @@ fn many_threads() -> Outcome {
                     }
                 });
             }
-            ropes.done();
-            ropes.wait();
+            parent.done();
+            parent.wait();
             half.wait();
         });
     })?;
@@ -261,9 +261,9 @@ fn many_threads() -> Outcome {
 fn a_leader_that_leaves_before_its_threads() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
-        ropes.wait();
-        let (go, done) = (ropes, Pages::new(200));
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
+        let (go, done) = (parent, Pages::new(200));
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 done.touch(0..100);
@@ -299,8 +299,8 @@ fn become_true() -> ! {
 fn exec_of_the_leader() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
-        ropes.wait();
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
         become_true();
     })?;
     let before = Before::register(&child)?;
@@ -316,9 +316,9 @@ fn exec_of_the_leader() -> Outcome {
 fn exec_of_another_thread() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(300);
-        ropes.wait();
+        parent.wait();
         let barrier = Barrier::new(9);
         std::thread::scope(|scope| {
             for thread in 0..8 {
@@ -335,8 +335,8 @@ fn exec_of_another_thread() -> Outcome {
                 });
             }
             barrier.wait();
-            ropes.done();
-            ropes.wait();
+            parent.done();
+            parent.wait();
         });
     })?;
     let before = Before::register(&child)?;
@@ -377,12 +377,12 @@ fn a_second_registration_starts_at_zero() -> Outcome {
 fn switches_and_run_queue_delay() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         for _ in 0..50 {
-            ropes.wait();
-            ropes.done();
+            parent.wait();
+            parent.done();
         }
-        ropes.wait();
+        parent.wait();
     })?;
     let pid = child.pid();
     let counters = || -> Result<(u64, u64, u64)> {
@@ -419,12 +419,12 @@ fn switches_and_run_queue_delay() -> Outcome {
 fn resident_pages() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let pages = Pages::new(5000);
-        ropes.wait();
+        parent.wait();
         pages.touch(0..5000);
-        ropes.done();
-        ropes.wait();
+        parent.done();
+        parent.wait();
     })?;
     kernel::wait_until_asleep(child.pid())?;
     status::register(child.pid())?;
@@ -458,13 +458,13 @@ fn delays_only_where_the_kernel_counts_them() -> Outcome {
 
 fn status_shows_user_time() -> Outcome {
     let _module = Module::load("")?;
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let mut n = 0_u64;
         while n < 200_000_000 {
             n = std::hint::black_box(n + 1);
         }
-        ropes.done();
-        ropes.wait();
+        parent.done();
+        parent.wait();
     })?;
     status::register(child.pid())?;
     child.wait_done()?;

@@ -8,13 +8,13 @@ use abi::classic::{CLASSIC_BYTES, EMPTY, RING_LONGS};
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Result};
-use guest::child::{Child, Pages};
-use guest::device::{self, Mapping, Samples};
-use guest::module::Module;
-use guest::{kernel, status};
 use nix::sys::mman::{MapFlags, ProtFlags};
 use std::fs;
 use std::process::Command;
+use testkit::child::{Child, Pages};
+use testkit::device::{self, Mapping, Samples};
+use testkit::module::Module;
+use testkit::{kernel, status};
 
 tests![a_classic_work_process_and_reader, nothing_is_lost_between_the_sums];
 
@@ -88,13 +88,13 @@ fn nothing_is_lost_between_the_sums() -> Outcome {
     // One dies, one is unregistered, one is there to the end: their last intervals go into the sums too.
     let mut children = (1..=3)
         .map(|n| {
-            Child::spawn(move |ropes| {
+            Child::spawn(move |parent| {
                 let pages = Pages::new(n * 1000);
-                ropes.wait();
+                parent.wait();
                 pages.touch(0..n * 1000);
                 if n > 1 {
-                    ropes.done();
-                    ropes.wait();
+                    parent.done();
+                    parent.wait();
                 }
             })
         })

@@ -6,9 +6,6 @@ use crate::harness::Outcome;
 use crate::tests;
 use abi::device::{DEVICE_PATH, STATUS_PATH};
 use anyhow::{ensure, Context};
-use guest::child::{exit, Child};
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::sched::{unshare, CloneFlags};
 use nix::sys::signal::Signal;
@@ -18,6 +15,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use testkit::child::{exit, Child};
+use testkit::module::Module;
+use testkit::status;
 
 tests![
     every_line_that_is_no_command_is_refused,
@@ -343,7 +343,7 @@ fn a_container_registers_its_own_init() -> Outcome {
     ensure!(status::read()?.is_empty(), "dead and buried, and still listed");
 
     // From the host: a process of the container under the host's number.
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         if unshare(CloneFlags::CLONE_NEWPID).is_err() {
             exit(2);
         }
@@ -351,8 +351,8 @@ fn a_container_registers_its_own_init() -> Outcome {
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 let _ = status::write(b"R 1\n");
-                ropes.done();
-                ropes.wait();
+                parent.done();
+                parent.wait();
             }
             Ok(ForkResult::Parent { child }) => drop(waitpid(child, None)),
             Err(_) => exit(3),

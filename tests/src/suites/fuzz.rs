@@ -12,10 +12,10 @@ use crate::fuzz::shrink::shrink;
 use crate::harness::Outcome;
 use crate::tests;
 use anyhow::{bail, ensure, Context, Result};
-use guest::module::Module;
-use guest::options;
 use std::fs;
 use std::time::{Duration, Instant};
+use testkit::module::Module;
+use testkit::options;
 
 tests![system_calls, a_broken_rule_is_found_and_shortened];
 

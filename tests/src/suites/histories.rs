@@ -13,10 +13,6 @@ use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context};
-use guest::child::{exit, Child, Pages, Ropes};
-use guest::device::Samples;
-use guest::module::Module;
-use guest::{kernel, options, status};
 use nix::sys::signal::{raise, Signal};
 use nix::unistd::execv;
 use std::ffi::CString;
@@ -24,6 +20,10 @@ use std::os::fd::FromRawFd;
 use std::process::Command;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
+use testkit::child::{exit, Child, Pages, Parent};
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::{kernel, options, status};
 use work::random::SplitMix64;
 
 tests![random_histories_end_as_wait4_says];
@@ -97,7 +97,7 @@ struct Sums {
 }
 
 fn one_history(samples: &mut Samples, seed: u64, sums: &mut Sums) -> Outcome {
-    let mut child = Child::spawn(|ropes| live(ropes, seed, 0))?;
+    let mut child = Child::spawn(|parent| live(parent, seed, 0))?;
     let pid = child.pid();
     // The history says when it wants to be registered, and sleeps until it is: its counters stand still.
     child.wait_done()?;
@@ -157,15 +157,15 @@ fn one_history(samples: &mut Samples, seed: u64, sums: &mut Sums) -> Outcome {
 pub fn resume(arguments: &[String]) -> ! {
     let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     // SAFETY: The program that called execve left these two descriptors open for this one, which owns them now.
-    let mut ropes = unsafe {
-        Ropes::new(std::fs::File::from_raw_fd(number(2) as i32), std::fs::File::from_raw_fd(number(3) as i32))
+    let mut parent = unsafe {
+        Parent::new(std::fs::File::from_raw_fd(number(2) as i32), std::fs::File::from_raw_fd(number(3) as i32))
     };
-    live(&mut ropes, number(0), number(1));
+    live(&mut parent, number(0), number(1));
     exit(0);
 }
 
 /// Lives the history of `seed` from step `begin` on.
-fn live(ropes: &mut Ropes, seed: u64, begin: u64) {
+fn live(parent: &mut Parent, seed: u64, begin: u64) {
     let steps = 3 + SplitMix64::new(seed).below(8);
     let registration = SplitMix64::new(seed ^ 0x5eed).below(steps);
     let pages = Pages::new(PAGES as usize);
@@ -173,8 +173,8 @@ fn live(ropes: &mut Ropes, seed: u64, begin: u64) {
         // Each step has randomness of its own, so that an execve in between does not matter.
         let mut random = SplitMix64::new(seed.rotate_left(17) ^ (step + 1));
         if step == registration {
-            ropes.done();
-            ropes.wait();
+            parent.done();
+            parent.wait();
         }
         match random.below(9) {
             0 | 1 => pages.touch(0..random.below(PAGES) as usize),
@@ -185,7 +185,7 @@ fn live(ropes: &mut Ropes, seed: u64, begin: u64) {
                 pages.touch(0..count);
             }
             3 | 4 => threads(&mut random),
-            5 => become_again(ropes, seed, step + 1),
+            5 => become_again(parent, seed, step + 1),
             6 if step >= registration => drop(raise(Signal::SIGSTOP)),
             7 => burn(random.below(5_000)),
             _ => std::thread::sleep(Duration::from_micros(random.below(40_000))),
@@ -259,8 +259,8 @@ fn exec_from_a_thread(random: &mut SplitMix64) {
 }
 
 /// This program again, from the leader, to go on with `step`.
-fn become_again(ropes: &Ropes, seed: u64, step: u64) {
-    let (go, done) = ropes.keep_over_exec();
+fn become_again(parent: &Parent, seed: u64, step: u64) {
+    let (go, done) = parent.keep_over_exec();
     let arguments =
         ["mp3-tests".into(), ARGUMENT.into(), seed.to_string(), step.to_string(), go.to_string(), done.to_string()];
     let arguments: Vec<_> = arguments.into_iter().filter_map(|text: String| CString::new(text).ok()).collect();

@@ -9,16 +9,16 @@ use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::{word, HEADER_BYTES};
 use abi::words::ReadWords;
 use anyhow::{ensure, Context};
-use guest::child::Child;
-use guest::device::{self, Mapping, Samples};
-use guest::kernel::{self, Log};
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
+use testkit::child::Child;
+use testkit::device::{self, Mapping, Samples};
+use testkit::kernel::{self, Log};
+use testkit::module::Module;
+use testkit::status;
 
 tests![
     one_line_at_load_and_one_at_unload,

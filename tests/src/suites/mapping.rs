@@ -10,14 +10,14 @@ use abi::header::{word, HEADER_BYTES};
 use abi::record::SAMPLE_BYTES;
 use abi::words::ReadWords;
 use anyhow::ensure;
-use guest::child::Child;
-use guest::device::{self, Mapping, Samples};
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use nix::sys::mman::{mprotect, mremap, MRemapFlags, MapFlags, ProtFlags};
 use std::os::fd::AsRawFd;
+use testkit::child::Child;
+use testkit::device::{self, Mapping, Samples};
+use testkit::module::Module;
+use testkit::status;
 
 tests![
     the_classic_buffer_maps_from_0_up_to_128_pages,
@@ -139,8 +139,8 @@ fn a_fork_sees_the_same_pages() -> Outcome {
     let _module = Module::load("")?;
     let file = device::open(true)?;
     let mapping = Mapping::new(&file, CLASSIC_OFFSET, CLASSIC_BYTES, both(), SHARED)?;
-    let mut child = Child::spawn(|ropes| {
-        ropes.wait();
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
         let seen = mapping.load_acquire(100);
         mapping.store(200, seen + 1);
     })?;

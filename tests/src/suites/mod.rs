@@ -3,9 +3,10 @@
 //! The tests, a file a subject.
 
 mod accounting;
+mod alloc_failures;
 pub mod classic;
 mod commands;
-mod faults;
+
 mod fuzz;
 pub mod histories;
 mod leaks;
@@ -34,7 +35,7 @@ pub fn all() -> Vec<Test> {
         stress::tests(),
         fuzz::tests(),
         timing::tests(),
-        faults::tests(),
+        alloc_failures::tests(),
         leaks::tests(),
     ]
     .into_iter()

@@ -8,11 +8,6 @@ use abi::header::word;
 use abi::record::{Flags, SampleRecord};
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
-use guest::child::{Child, Pages};
-use guest::device::Samples;
-use guest::module::Module;
-use guest::running::{run, Ended, Running};
-use guest::{files, kernel, status};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -20,6 +15,11 @@ use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{id, Command};
+use testkit::child::{Child, Pages};
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::running::{run, Ended, Running};
+use testkit::{files, kernel, status};
 
 tests![
     the_commands_of_the_readme,
@@ -304,12 +304,12 @@ fn monitor_waits_and_ends_with_the_last_process() -> Outcome {
     module.refuses_to_unload()?;
     let mut children = [
         Child::idle()?,
-        Child::spawn(|ropes| {
+        Child::spawn(|parent| {
             let pages = Pages::new(100);
-            ropes.wait();
+            parent.wait();
             pages.touch(0..100);
-            ropes.done();
-            ropes.wait();
+            parent.done();
+            parent.wait();
         })?,
     ];
     let before = {

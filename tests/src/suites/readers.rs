@@ -7,10 +7,10 @@ use crate::tests;
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::ensure;
-use guest::child::Child;
-use guest::device::Samples;
-use guest::module::Module;
-use guest::status;
+use testkit::child::Child;
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::status;
 
 tests![three_readers_and_one_too_slow, a_session_begins_where_the_registry_was_empty];
 

@@ -6,12 +6,12 @@ use crate::harness::Outcome;
 use crate::tests;
 use abi::record::Flags;
 use anyhow::ensure;
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::module::Module;
-use guest::status;
 use nix::unistd::Pid;
 use std::collections::HashSet;
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::status;
 
 tests![ten_thousand_processes];
 

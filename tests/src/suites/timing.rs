@@ -10,12 +10,12 @@ use abi::header::word;
 use abi::record::SampleRecord;
 use abi::words::ReadWords;
 use anyhow::{ensure, Result};
-use guest::child::Child;
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::module::Module;
-use guest::status;
 use std::time::Instant;
+use testkit::child::Child;
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::status;
 
 tests![a_minute_at_20_hz, every_jiffy, thirteen_thousand_classic_records_wrap, registering_is_not_quadratic];
 

@@ -6,14 +6,14 @@ use super::{processes, seconds};
 use crate::harness::Outcome;
 use abi::record::{Flags, SampleRecord};
 use anyhow::{ensure, Context, Result};
-use guest::child::Child;
-use guest::crowd::Crowd;
-use guest::device::Samples;
-use guest::module::Module;
-use guest::status;
 use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
+use testkit::child::Child;
+use testkit::crowd::Crowd;
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::status;
 
 /// What the records of all registrations say so far.
 #[derive(Default)]

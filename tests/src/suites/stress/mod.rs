@@ -29,15 +29,15 @@ crate::tests![
 
 /// Rounds of what is done in rounds.
 fn rounds() -> anyhow::Result<u64> {
-    guest::options::number("MP3_STRESS_ROUNDS", 5)
+    testkit::options::number("MP3_STRESS_ROUNDS", 5)
 }
 
 /// How long what has no end by itself goes on.
 fn seconds() -> anyhow::Result<std::time::Duration> {
-    guest::options::number("MP3_STRESS_SECONDS", 5).map(std::time::Duration::from_secs)
+    testkit::options::number("MP3_STRESS_SECONDS", 5).map(std::time::Duration::from_secs)
 }
 
 /// How many processes are registered where it is about many.
 fn processes() -> anyhow::Result<usize> {
-    Ok(guest::options::number("MP3_STRESS_PROCESSES", 1000)?.try_into()?)
+    Ok(testkit::options::number("MP3_STRESS_PROCESSES", 1000)?.try_into()?)
 }

@@ -6,13 +6,13 @@ use super::rounds;
 use crate::harness::Outcome;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
-use guest::child::{Child, Pages};
-use guest::device::Samples;
-use guest::kernel;
-use guest::module::Module;
-use guest::status;
 use nix::sys::signal::Signal;
 use std::fs;
+use testkit::child::{Child, Pages};
+use testkit::device::Samples;
+use testkit::kernel;
+use testkit::module::Module;
+use testkit::status;
 
 const PID_MAX: &str = "/proc/sys/kernel/pid_max";
 
@@ -87,9 +87,9 @@ pub fn a_reused_pid_is_another_process() -> Outcome {
 
 /// The number of a registered process that touched `pages` pages and died, and the minor faults since its registration.
 fn live_and_die(pages: usize) -> Result<(i32, u64)> {
-    let mut child = Child::spawn(|ropes| {
+    let mut child = Child::spawn(|parent| {
         let memory = Pages::new(pages);
-        ropes.wait();
+        parent.wait();
         memory.touch(0..pages);
     })?;
     let pid = child.pid();

@@ -10,14 +10,14 @@ use abi::device::{PAGE_BYTES, SAMPLES_OFFSET};
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
-use guest::child::{exit, Child};
-use guest::device::{self, Mapping, Samples};
-use guest::module::Module;
-use guest::status;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use testkit::child::{exit, Child};
+use testkit::device::{self, Mapping, Samples};
+use testkit::module::Module;
+use testkit::status;
 use work::random::SplitMix64;
 
 const RECORDS: u64 = 8192;
@@ -44,12 +44,12 @@ pub fn readers_that_tear_stop_and_die_harm_nobody() -> Outcome {
     }
 
     // It reads once, stops, and goes on when the writer has passed it.
-    let mut stopped = Child::spawn(|ropes| {
+    let mut stopped = Child::spawn(|parent| {
         let mut samples = Samples::from_here().expect("a reader");
         let begin = samples.reader.position();
         let mut seen = samples.read().expect("records").len() as u64;
-        ropes.done();
-        ropes.wait();
+        parent.done();
+        parent.wait();
         let end = samples.memory.load_acquire(word::COMMITTED);
         while samples.reader.position() < end {
             seen += samples.read().expect("records").len() as u64;
@@ -76,9 +76,9 @@ pub fn readers_that_tear_stop_and_die_harm_nobody() -> Outcome {
     let mut seen = 0;
     while begun.elapsed() < duration || good.reader.position() < first + 2 * RECORDS + 1 {
         // One that dies in the middle of reading.
-        let mut killed = Child::spawn(|ropes| {
+        let mut killed = Child::spawn(|parent| {
             let mut samples = Samples::at(0).expect("a reader");
-            ropes.done();
+            parent.done();
             loop {
                 samples.reader = abi::ring::Reader::at_oldest(&samples.header, &samples.memory);
                 samples.read().expect("records");

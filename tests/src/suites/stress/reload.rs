@@ -8,17 +8,17 @@ use crate::shared::Shared;
 use abi::classic::CLASSIC_BYTES;
 use abi::words::ReadWords;
 use anyhow::{bail, ensure, Result};
-use guest::child::{exit, Child};
-use guest::device::{self, Mapping, Samples};
-use guest::kernel;
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use nix::unistd::{execv, fork, getpid, ForkResult};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use testkit::child::{exit, Child};
+use testkit::device::{self, Mapping, Samples};
+use testkit::kernel;
+use testkit::module::Module;
+use testkit::status;
 use work::random::SplitMix64;
 
 /// Word 0 ends the workers; the others count what each of them has done.

@@ -7,10 +7,6 @@ use abi::device::{DEVICE_PATH, MP3_IOC_SET_POSITION, SAMPLES_OFFSET, STATUS_PATH
 use abi::header::word;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
-use guest::child::{exit, Child};
-use guest::device::{self, Samples};
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::fcntl::{open, OFlag};
 use nix::sched::{unshare, CloneFlags};
@@ -19,6 +15,10 @@ use nix::unistd::{fork, getpid, setresgid, setresuid, ForkResult, Gid, Uid};
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use testkit::child::{exit, Child};
+use testkit::device::{self, Samples};
+use testkit::module::Module;
+use testkit::status;
 
 /// Where the module shows itself beside its device.
 const PLACES: [&str; 5] =
@@ -34,7 +34,7 @@ pub fn a_user_changes_nothing() -> Outcome {
     let pids = [victims[0].pid(), victims[1].pid(), getpid().as_raw(), 1, 2];
     for name in ["as a user", "as root of a user namespace", "as init of a user's PID namespace"] {
         let before = state(&samples)?;
-        let child = Child::spawn(|ropes| {
+        let child = Child::spawn(|parent| {
             become_user();
             let outcome = match name {
                 "as a user" => sweep(&pids),
@@ -46,7 +46,7 @@ pub fn a_user_changes_nothing() -> Outcome {
                 println!("    {name}: {error:#}");
                 exit(1);
             }
-            ropes.done();
+            parent.done();
         })?;
         ensure!(child.wait()?.status == 0, "{name}");
         let after = state(&samples)?;
@@ -103,7 +103,7 @@ fn in_new_pid_namespace(pids: &[i32]) -> Result<()> {
             exit(i32::from(outcome.is_err()));
         }
         ForkResult::Parent { child } => {
-            let status = guest::child::wait4(child)?.status;
+            let status = testkit::child::wait4(child)?.status;
             ensure!(status == 0, "the namespace's init ended with {status}");
             Ok(())
         }

@@ -10,16 +10,16 @@ use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
-use guest::child::{exit, Child};
-use guest::device::Samples;
-use guest::module::Module;
-use guest::status;
 use nix::errno::Errno;
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::time::{clock_gettime, ClockId};
 use nix::unistd::Pid;
 use std::fs;
 use std::sync::atomic::Ordering;
+use testkit::child::{exit, Child};
+use testkit::device::Samples;
+use testkit::module::Module;
+use testkit::status;
 
 const STALL_NS: u64 = 400_000_000;
 
@@ -117,8 +117,8 @@ fn stall() -> Result<(u64, u64)> {
     let mut hogs = vec![];
     for cpu in 0..cpus {
         let shared = &shared;
-        hogs.push(Child::spawn(move |ropes| {
-            ropes.wait();
+        hogs.push(Child::spawn(move |parent| {
+            parent.wait();
             if take(cpu).is_err() {
                 exit(3);
             }

@@ -11,10 +11,6 @@ use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::HEADER_BYTES;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
-use guest::child::Child;
-use guest::device::{self, Mapping, Samples};
-use guest::module::Module;
-use guest::{files, status};
 use nix::errno::Errno;
 use nix::fcntl::{open, OFlag};
 use nix::kmod::{finit_module, ModuleInitFlags};
@@ -24,6 +20,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::{read, write};
 use std::fs::{self, File};
 use std::path::Path;
+use testkit::child::Child;
+use testkit::device::{self, Mapping, Samples};
+use testkit::module::Module;
+use testkit::{files, status};
 
 tests![
     loading,
