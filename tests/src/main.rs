@@ -11,6 +11,7 @@ mod fuzz;
 mod harness;
 mod injection;
 mod kmemleak;
+mod programs;
 mod shared;
 mod suites;
 

@@ -12,11 +12,13 @@ pub mod histories;
 mod leaks;
 mod lifecycle;
 mod mapping;
+mod monitor;
 mod programs;
 mod readers;
 pub mod scale;
 mod stress;
 mod timing;
+mod userapp;
 
 use crate::harness::Test;
 
@@ -29,6 +31,8 @@ pub fn all() -> Vec<Test> {
         histories::tests(),
         readers::tests(),
         classic::tests(),
+        userapp::tests(),
+        monitor::tests(),
         programs::tests(),
         lifecycle::tests(),
         scale::tests(),
