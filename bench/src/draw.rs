@@ -2,18 +2,21 @@
 
 //! The benchmark's file to its figures.
 
-use crate::cli::Bench;
-use crate::studies::write_figures;
+use crate::figures::{lateness, machine, profiled, sampling};
+use crate::report::Report;
 use anyhow::{bail, Result};
-use bench::report::Report;
-use plot::figure::bench::{lateness, machine, profiled, sampling};
+use plot::save;
 use std::path::Path;
 
-/// Draws every figure that the file has measurements for, and says of the others that it has none.
-pub fn draw(arguments: &Bench) -> Result<String> {
-    let mut report = Report::read(&arguments.file)?;
+/// Draws every figure that `file` has measurements for, into `output` or beside `file`, and says of the others that it has
+/// none. Returns the paths of what was drawn, a line each.
+///
+/// # Errors
+/// The file cannot be read or has no measurements for any figure, or a figure cannot be written.
+pub fn draw(file: &Path, output: Option<&Path>) -> Result<String> {
+    let mut report = Report::read(file)?;
     report.set_ratios();
-    let path = arguments.file.display();
+    let path = file.display();
     let figures = [
         ("bench-sampling", "sampling", sampling(&report).map(|figure| figure.svg())),
         ("bench-machine", "machine", machine(&report).map(|figure| figure.svg())),
@@ -24,9 +27,8 @@ pub fn draw(arguments: &Bench) -> Result<String> {
     for (name, section, svg) in figures {
         match svg {
             Some(svg) => drawn.push((name.to_owned(), svg?)),
-            None => {
-                missing.push(format!("plot: {path}: {name} is not drawn: nothing of section {section} in the file"))
-            }
+            None => missing
+                .push(format!("mp3-bench: {path}: {name} is not drawn: nothing of section {section} in the file")),
         }
     }
     if drawn.is_empty() {
@@ -36,6 +38,6 @@ pub fn draw(arguments: &Bench) -> Result<String> {
         eprintln!("{line}");
     }
     // `bench.json` alone lies in the empty path, which is here.
-    let beside = arguments.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    write_figures(arguments.output.as_deref().unwrap_or(beside), &drawn)
+    let beside = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    save::figures(output.unwrap_or(beside), &drawn)
 }

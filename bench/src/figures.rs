@@ -2,13 +2,13 @@
 
 //! The figures of the benchmark: what mp3 costs beside what others cost, and how late samples are.
 
-use super::bars::{Bar, BarFigure, Group};
-use super::Figure;
-use crate::axis::Axis;
-use crate::palette::series;
-use crate::panel::{Horizontal, Item, Panel, Pen};
-use bench::report::{Clock, Distribution, Report, Row, Section, MP3};
-use bench::table;
+use crate::report::{Clock, Distribution, Report, Row, Section, MP3};
+use crate::table;
+use plot::axis::Axis;
+use plot::figure::bars::{Bar, BarFigure, Group};
+use plot::figure::Figure;
+use plot::palette::series;
+use plot::panel::{Horizontal, Item, Panel, Pen};
 
 /// What is drawn of section Sampling.
 const PER_PROCESS: &str = "per process and tick";

@@ -2,6 +2,8 @@
 
 //! The figures of `make bench`: what a measurement is, and the file that holds all of them.
 
+pub mod draw;
+pub mod figures;
 pub mod host;
 pub mod report;
 pub mod table;

@@ -44,6 +44,15 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Draw the cost of a tick (bench-sampling), of a whole profiler (bench-machine), to the profiled program
+    /// (bench-profiled), and how late samples are (bench-lateness), each as SVG and PNG
+    Figures {
+        /// The file of figures: bench.json
+        file: PathBuf,
+        /// Directory of the pictures [default: that of FILE]
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Print a file of figures as Markdown tables
     Table {
         /// The file
@@ -118,6 +127,10 @@ fn run(command: Command) -> Result<()> {
             Ok(report.write(&into)?)
         }
         Command::Merge { out, files } => bench::host::merge(&out, &files),
+        Command::Figures { file, output } => {
+            print!("{}", bench::draw::draw(&file, output.as_deref())?);
+            Ok(())
+        }
         Command::Table { file } => {
             print!("{}", bench::host::table(&file)?);
             Ok(())

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `plot bench`: the benchmark's file to figures. Its figures here are invented, and the file says so.
+//! `mp3-bench figures`: the benchmark's file to figures. Its figures here are invented, and the file says so.
 
+use bench::figures::{lateness, machine, profiled, sampling};
 use bench::report::{Clock, Report, Row, Section};
 use plot::figure::bars::{Bar, BarFigure};
-use plot::figure::bench::{lateness, machine, profiled, sampling};
 use plot::panel::Item;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,19 @@ struct Dir(PathBuf);
 impl Dir {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("plot-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("mp3-bench-figures-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn plot(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_plot")).arg("bench").args(arguments).current_dir(&self.0).output().unwrap()
+    fn draw(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_mp3-bench"))
+            .arg("figures")
+            .args(arguments)
+            .current_dir(&self.0)
+            .output()
+            .unwrap()
     }
 
     fn read(&self, name: &str) -> String {
@@ -41,7 +46,7 @@ impl Drop for Dir {
 }
 
 fn invented() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/invented.json")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invented.json")
 }
 
 fn report() -> Report {
@@ -62,12 +67,12 @@ fn bars(figure: &BarFigure) -> Vec<&Bar> {
 fn every_figure_is_drawn_twice_beside_the_file_and_always_alike() {
     let dir = Dir::new();
     fs::copy(invented(), dir.0.join("bench.json")).unwrap();
-    let output = dir.plot(&["bench.json"]);
+    let output = dir.draw(&["bench.json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
     let expected: String = NAMES.iter().map(|name| format!("./{name}.svg\n./{name}.png\n")).collect();
     assert_eq!(text(&output.stdout), expected);
-    let again = dir.plot(&["bench.json", "-o", "a/b"]);
+    let again = dir.draw(&["bench.json", "-o", "a/b"]);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
     for name in NAMES {
         assert_eq!(dir.read(&format!("{name}.svg")), dir.read(&format!("a/b/{name}.svg")), "{name}");
@@ -210,14 +215,14 @@ fn what_was_not_measured_is_not_drawn_and_said() {
     report.rows.retain(|row| row.section == Section::Machine);
     report.distributions.clear();
     report.write(&dir.0.join("some.json")).unwrap();
-    let output = dir.plot(&["some.json"]);
+    let output = dir.draw(&["some.json"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout), "./bench-machine.svg\n./bench-machine.png\n");
     assert_eq!(
         text(&output.stderr),
-        "plot: some.json: bench-sampling is not drawn: nothing of section sampling in the file\n\
-         plot: some.json: bench-profiled is not drawn: nothing of section profiled in the file\n\
-         plot: some.json: bench-lateness is not drawn: nothing of section lateness in the file\n"
+        "mp3-bench: some.json: bench-sampling is not drawn: nothing of section sampling in the file\n\
+         mp3-bench: some.json: bench-profiled is not drawn: nothing of section profiled in the file\n\
+         mp3-bench: some.json: bench-lateness is not drawn: nothing of section lateness in the file\n"
     );
 }
 
@@ -226,11 +231,11 @@ fn a_file_without_figures_is_an_error_of_one_line() {
     let dir = Dir::new();
     let complaint = |content: &str| {
         fs::write(dir.0.join("bad.json"), content).unwrap();
-        let output = dir.plot(&["bad.json"]);
+        let output = dir.draw(&["bad.json"]);
         assert_eq!(output.status.code(), Some(1), "{content}");
         let said = text(&output.stderr);
         assert_eq!(said.lines().count(), 1, "{said}");
-        said.strip_prefix("plot: bad.json: ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned()
+        said.strip_prefix("mp3-bench: bad.json: ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned()
     };
     assert_eq!(complaint(""), "empty: no figures");
     assert_eq!(
@@ -240,6 +245,6 @@ fn a_file_without_figures_is_an_error_of_one_line() {
     assert_eq!(complaint(r#"{"format": "mp3-bench 7"}"#), "format 'mp3-bench 7', where 'mp3-bench 1' is read");
     assert!(complaint("# mp3 profile 1\n").starts_with("not a file of mp3-bench: expected"));
     assert!(complaint(r#"{"format": "mp3-bench 1", "rows": 3}"#).starts_with("not a file of mp3-bench: invalid type"));
-    assert!(text(&dir.plot(&["nowhere.json"]).stderr).starts_with("plot: nowhere.json: No such file"));
-    assert_eq!(dir.plot(&[]).status.code(), Some(2));
+    assert!(text(&dir.draw(&["nowhere.json"]).stderr).starts_with("mp3-bench: nowhere.json: No such file"));
+    assert_eq!(dir.draw(&[]).status.code(), Some(2));
 }

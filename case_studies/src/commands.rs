@@ -3,14 +3,15 @@
 //! Case studies to figures, tables and a page.
 
 use crate::cli::{Figures, Report};
-use crate::draw::write_figure;
 use anyhow::{Context, Result};
-use plot::figure::{case1, case2, Figure};
-use plot::report;
-use plot::study::{summary, Study};
+use plot::figure::Figure;
+use plot::save;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use studies::figure::{case1, case2};
+use studies::report;
+use studies::study::{summary, Study};
 
 /// Draws case study 1.
 pub fn case1(arguments: &Figures) -> Result<String> {
@@ -62,7 +63,7 @@ fn tell(study: &Study) {
             [(&run.profile.path, &run.profile.notices), (&run.processes.path, &run.processes.notices)]
         {
             for notice in notices {
-                eprintln!("plot: {path}: {notice}");
+                eprintln!("studies: {path}: {notice}");
             }
         }
     }
@@ -71,19 +72,5 @@ fn tell(study: &Study) {
 fn write_all(arguments: &Figures, figures: &[(String, Figure)]) -> Result<String> {
     let out = arguments.output.as_ref().unwrap_or(&arguments.dir);
     let figures = figures.iter().map(|(name, figure)| Ok((name.clone(), figure.svg()?)));
-    write_figures(out, &figures.collect::<Result<Vec<_>>>()?)
-}
-
-/// Writes each of `figures`, a name and its SVG, as SVG and PNG into `out`, and says where to.
-pub fn write_figures(out: &Path, figures: &[(String, String)]) -> Result<String> {
-    fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
-    let mut said = String::new();
-    for (name, svg) in figures {
-        for extension in ["svg", "png"] {
-            let path = out.join(format!("{name}.{extension}"));
-            write_figure(svg, &path)?;
-            writeln!(said, "{}", path.display())?;
-        }
-    }
-    Ok(said)
+    save::figures(out, &figures.collect::<Result<Vec<_>>>()?)
 }

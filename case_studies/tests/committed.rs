@@ -2,13 +2,13 @@
 
 //! The committed data: what is claimed of the two studies, and that their texts and figures say what the data say.
 
-use plot::figure::case2;
 use plot::panel::Item;
-use plot::study::numbers::Numbers;
-use plot::study::Study;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use studies::figure::case2;
+use studies::study::numbers::Numbers;
+use studies::study::Study;
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -22,7 +22,7 @@ fn study(name: &str) -> (Study, Vec<(String, Numbers)>) {
 }
 
 fn summary() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_plot")).arg("summary").arg(here("data")).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_studies")).arg("summary").arg(here("data")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -70,7 +70,7 @@ fn too_many_copies_thrash() {
 
 #[test]
 fn the_summary_is_the_datas() {
-    assert!(summary() == fs::read_to_string(here("summary.md")).unwrap(), "make it again with `plot summary`");
+    assert!(summary() == fs::read_to_string(here("summary.md")).unwrap(), "make it again with `studies summary`");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_committed_figures_say_the_datas_numbers() {
     let figures = PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/committed"));
     fs::create_dir_all(&figures).unwrap();
     for study in ["case1", "case2"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_plot"))
+        let output = Command::new(env!("CARGO_BIN_EXE_studies"))
             .args([study.as_ref(), here("data").join(study).as_os_str(), "-o".as_ref(), figures.as_os_str()])
             .output()
             .unwrap();

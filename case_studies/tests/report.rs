@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `plot report` in a real browser, from disk.
+//! `studies report` in a real browser, from disk.
 //!
 //! Needs Chromium (Debian: `apt-get install chromium`). Without it the test says so and is skipped; where `CI` is set, it fails.
 
@@ -19,7 +19,8 @@ const MARGINS: (f64, f64) = (62.0, 12.0);
 
 fn report(dir: &Dir) -> String {
     write_studies(&dir.0);
-    let output = Command::new(env!("CARGO_BIN_EXE_plot")).args(["report", "."]).current_dir(&dir.0).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_studies")).args(["report", "."]).current_dir(&dir.0).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     format!("file://{}", dir.0.join("report.html").display())
 }

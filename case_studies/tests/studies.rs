@@ -4,16 +4,16 @@
 
 mod study;
 
-use plot::figure::{case1, case2};
 use plot::panel::Item;
-use plot::study::numbers::Numbers;
-use plot::study::{summary, Study};
 use std::fs;
 use std::process::{Command, Output};
+use studies::figure::{case1, case2};
+use studies::study::numbers::Numbers;
+use studies::study::{summary, Study};
 use study::{write_run, write_studies, Dir};
 
-fn plot(dir: &Dir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_plot")).args(arguments).current_dir(&dir.0).output().unwrap()
+fn studies(dir: &Dir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_studies")).args(arguments).current_dir(&dir.0).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -96,17 +96,17 @@ fn case_2_is_drawn_against_n() {
 fn commands_draw_and_print() {
     let dir = Dir::new();
     write_studies(&dir.0);
-    let output = plot(&dir, &["case1", "case1", "-o", "figures"]);
+    let output = studies(&dir, &["case1", "case1", "-o", "figures"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for name in ["case1-1a.svg", "case1-1a.png", "case1-1b.svg", "case1-1b.png", "case1.svg", "case1.png"] {
         assert!(dir.0.join("figures").join(name).exists(), "{name}");
     }
     let svg = fs::read_to_string(dir.0.join("figures/case1.svg")).unwrap();
     assert!(svg.contains("1a: 1024 R 10000 done, 1.00 s") && svg.contains("1a: expected 396,273"), "{svg}");
-    let output = plot(&dir, &["case2", "case2"]);
+    let output = studies(&dir, &["case2", "case2"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(dir.0.join("case2/case2-utilisation.png").exists() && dir.0.join("case2/case2-swap.svg").exists());
-    let output = plot(&dir, &["summary", "."]);
+    let output = studies(&dir, &["summary", "."]);
     let said = text(&output.stdout);
     for number in ["case1: Runs", "case2: Runs", "396,700–397,068", "396,273", "298,421", "50,116–50,429", "24.00"]
     {
@@ -118,12 +118,12 @@ fn commands_draw_and_print() {
 fn a_directory_that_is_no_study_is_named_with_what_is_missing() {
     let dir = Dir::new();
     let complaint = |arguments: &[&str]| {
-        let output = plot(&dir, arguments);
+        let output = studies(&dir, arguments);
         assert_eq!(output.status.code(), Some(1));
         text(&output.stderr)
     };
-    assert!(complaint(&["case1", "."]).contains("plot: .: no runs in it"));
-    assert!(complaint(&["case1", "nowhere"]).contains("plot: nowhere: No such file"));
+    assert!(complaint(&["case1", "."]).contains("studies: .: no runs in it"));
+    assert!(complaint(&["case1", "nowhere"]).contains("studies: nowhere: No such file"));
     write_run(&dir.0.join("1a"), &["1024 R 50000"], 0, true);
     fs::remove_file(dir.0.join("1a/processes.csv")).unwrap();
     assert!(complaint(&["case1", "."]).contains("1a: has no processes.csv, nor processes.csv.gz"));

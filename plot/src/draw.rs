@@ -2,22 +2,21 @@
 
 //! Profiles to files.
 
-use crate::cli::Profiles;
+use crate::cli::Arguments;
 use anyhow::{bail, Context, Result};
 use plot::figure::profile::{figure, Source};
 use plot::header::Header;
 use plot::input::Lines;
-use plot::{processes, profile, raster};
-use std::ffi::OsStr;
+use plot::save::has_extension;
+use plot::{processes, profile, save};
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Processes drawn of a file that holds many: as many as there are colours.
 const PROCESSES: usize = 7;
 
 /// Draws the profiles; gives what is to be said on standard output.
-pub fn profiles(arguments: &Profiles) -> Result<String> {
+pub fn profiles(arguments: &Arguments) -> Result<String> {
     let outputs = outputs(arguments)?;
     let mut sources = Vec::new();
     let mut origin = None;
@@ -34,19 +33,13 @@ pub fn profiles(arguments: &Profiles) -> Result<String> {
         writeln!(said, "{}: {}", source.name, source.totals())?;
     }
     for output in &outputs {
-        write_figure(&svg, output)?;
+        save::figure(&svg, output)?;
         writeln!(said, "{}", output.display())?;
     }
     Ok(said)
 }
 
-/// Writes `svg` to `output`, as PNG if that is its extension.
-pub fn write_figure(svg: &str, output: &Path) -> Result<()> {
-    let bytes = if has_extension(output, "png") { raster::png(svg)? } else { svg.as_bytes().to_vec() };
-    fs::write(output, bytes).with_context(|| format!("{}: cannot be written", output.display()))
-}
-
-fn read(path: &Path, arguments: &Profiles) -> Result<(Vec<Source>, Header)> {
+fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Header)> {
     let mut lines = Lines::open(path)?;
     let preamble = profile::preamble(&mut lines)?;
     if preamble.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
@@ -127,7 +120,7 @@ fn to_the_second(start: &str) -> String {
 }
 
 /// Files to write.
-fn outputs(arguments: &Profiles) -> Result<Vec<PathBuf>> {
+fn outputs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
     let first = &arguments.files[0];
     let outputs = match &arguments.output {
         Some(path) if has_extension(path, "svg") || has_extension(path, "png") => vec![path.clone()],
@@ -159,16 +152,12 @@ fn stem(path: &Path) -> PathBuf {
     plain.with_extension("")
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(extension))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arguments(files: &[&str], output: Option<&str>) -> Profiles {
-        Profiles { files: files.iter().map(PathBuf::from).collect(), output: output.map(PathBuf::from), hz: None }
+    fn arguments(files: &[&str], output: Option<&str>) -> Arguments {
+        Arguments { files: files.iter().map(PathBuf::from).collect(), output: output.map(PathBuf::from), hz: None }
     }
 
     fn written(files: &[&str], output: Option<&str>) -> Vec<String> {

@@ -16,11 +16,9 @@
 //! | [`processes`] | a file of `monitor --per-process`, read |
 //! | [`number`], [`axis`], [`palette`] | how numbers, scales and lines look |
 //! | [`canvas`], [`panel`] | the paper, and one pair of axes on it |
-//! | [`figure`] | the figures |
-//! | [`study`] | the case studies' data, and every number computed from it |
-//! | [`figure::bench`] | what the benchmark measured |
-//! | [`report`] | one page with all of it, to look at in a browser |
+//! | [`figure`] | the figures of a profile, and what any figure is made of |
 //! | [`raster`] | SVG to PNG, without a font of the system |
+//! | [`save`] | a figure to files |
 
 pub mod axis;
 pub mod canvas;
@@ -35,7 +33,6 @@ pub mod panel;
 pub mod processes;
 pub mod profile;
 pub mod raster;
-pub mod report;
-pub mod study;
+pub mod save;
 pub mod tick;
 pub mod trace;

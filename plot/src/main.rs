@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `plot`: draws profiles and studies.
+//! `plot`: draws profiles.
 
-mod bench;
 mod cli;
 mod draw;
-mod studies;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::Command;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -26,21 +23,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &cli::Arguments) -> Result<()> {
-    let said = match (&arguments.command, &arguments.profiles) {
-        (Some(Command::Case1(figures)), _) => studies::case1(figures)?,
-        (Some(Command::Case2(figures)), _) => studies::case2(figures)?,
-        (Some(Command::Summary(directory)), _) => studies::summary(&directory.dir)?,
-        (Some(Command::Report(report)), _) => studies::report(report)?,
-        (Some(Command::Bench(bench)), _) => bench::draw(bench)?,
-        (None, Some(profiles)) => draw::profiles(profiles)?,
-        // clap asks for files or a command before it comes to this.
-        (None, None) => String::new(),
-    };
+    let said = draw::profiles(arguments)?;
     io::stdout().lock().write_all(said.as_bytes())?;
     Ok(())
 }
 
-/// Whoever read our output has seen enough: no failure of ours.
+/// The reader of the output has closed it: no failure of this program.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

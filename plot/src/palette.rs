@@ -4,7 +4,7 @@
 //!
 //! The colours are Okabe and Ito's ("Color Universal Design", 2008), in an order in which neighbours differ in lightness too.
 
-use plotters::style::RGBColor;
+pub use plotters::style::RGBColor;
 
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);

@@ -2,14 +2,14 @@
 
 //! Case study 1: accumulated page faults of programs that run at the same time.
 
-use super::Figure;
-use crate::axis::Axis;
-use crate::number::{fixed, seconds, thousands};
-use crate::palette::{series, INK, MAJOR, MINOR, MUTED, SUM};
-use crate::panel::{Horizontal, Item, Panel, Pen};
 use crate::study::numbers::Numbers;
 use crate::study::run::Run;
 use crate::study::Study;
+use plot::axis::Axis;
+use plot::figure::Figure;
+use plot::number::{fixed, seconds, thousands};
+use plot::palette::{series, INK, MAJOR, MINOR, MUTED, SUM};
+use plot::panel::{Horizontal, Item, Panel, Pen};
 
 const EXPECTED: &str =
     "Expected: the different pages that the accesses touch on average, the sum over programs of P(1 − e^(−V/P)) for V \

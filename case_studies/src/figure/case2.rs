@@ -3,14 +3,13 @@
 //! Case study 2: more and more copies of a program, until they no longer fit into memory.
 
 use super::case1::machine;
-use super::Figure;
-use crate::axis::Axis;
-use crate::number::{fixed, seconds, thousands};
-use crate::palette::{Mark, CPU, INK, MAJOR, MINOR, SERIES};
-use crate::panel::{Horizontal, Item, Panel, Pen};
 use crate::study::numbers::{Numbers, DELAYS};
 use crate::study::Study;
-use plotters::style::RGBColor;
+use plot::axis::Axis;
+use plot::figure::Figure;
+use plot::number::{fixed, seconds, thousands};
+use plot::palette::{Mark, RGBColor, CPU, INK, MAJOR, MINOR, SERIES};
+use plot::panel::{Horizontal, Item, Panel, Pen};
 
 const UTILISATION: &str = "CPU utilisation = CPU time of all copies (user and system, sampled) / (completion time × CPUs of the machine). \
      100 % is every CPU busy with them all the time. Completion time: from the start of the first copy to the end of the last.";

@@ -4,10 +4,10 @@
 //!
 //! A column that grows is written as its first value and then the differences: counters are long numbers that grow by little.
 
-use crate::processes::{Process, Row};
 use crate::study::numbers::{delay_column, Numbers, DELAYS};
 use crate::study::run::Run;
 use crate::study::Study;
+use plot::processes::{Process, Row};
 use serde::Serialize;
 
 /// Points written of a process, at most: enough for a chart as wide as a screen.

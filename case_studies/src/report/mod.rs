@@ -7,9 +7,9 @@
 
 pub mod data;
 
-use crate::canvas::escape;
 use crate::study::summary::{self, Table};
 use crate::study::Study;
+use plot::canvas::escape;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

@@ -3,7 +3,7 @@
 //! The numbers of a run, each computed in one place for figures, tables and the page.
 
 use super::run::Run;
-use crate::processes::{Process, Processes};
+use plot::processes::{Process, Processes};
 
 /// Kinds of waiting that the kernel's delay accounting tells apart: beginning of the column's name, and what it means.
 ///

@@ -3,9 +3,9 @@
 //! One run of a study: its description, its programs' reports, its samples.
 
 use super::StudyError;
-use crate::input::Lines;
-use crate::processes::{self, Process, Processes};
-use crate::profile::{self, Profile};
+use plot::input::Lines;
+use plot::processes::{self, Process, Processes};
+use plot::profile::{self, Profile};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,7 @@ use super::numbers::{process_waited_s, Numbers, DELAYS};
 use super::published::total_faults;
 use super::run::Run;
 use super::Study;
-use crate::number::{fixed, thousands};
+use plot::number::{fixed, thousands};
 
 /// A table with a heading row.
 #[derive(Debug, Clone, PartialEq)]

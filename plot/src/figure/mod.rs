@@ -3,9 +3,6 @@
 //! The figures: panels above each other that share their horizontal scale, a title above, a caption below.
 
 pub mod bars;
-pub mod bench;
-pub mod case1;
-pub mod case2;
 pub mod profile;
 
 use crate::canvas::{paint, Canvas, CanvasError, Type};

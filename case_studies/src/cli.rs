@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  studies case1 case_studies/data/case1       the figures of a case study, from its data
+  studies summary case_studies/data           every number of both studies
+  studies report case_studies/data -o all.html
+
+Exit status: 0 done, 1 the data cannot be read or are no study, 2 wrong usage.";
+
+/// Draws, tabulates or reports the data of a case study, laid out as case_studies/FORMAT.md says.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do with the study's data.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Work on the data of a case study.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Draw case study 1: accumulated faults of each run (case1-RUN) and of all runs together (case1)
+    Case1(Figures),
+    /// Draw case study 2 against N: utilisation and completion time (case2-utilisation), faults and waiting (case2-swap)
+    Case2(Figures),
+    /// Print every number of a study as Markdown tables: faults, expectation, times in s, utilisation in %
+    Summary(Directory),
+    /// Make one self-contained HTML page with interactive charts of all runs
+    Report(Report),
+}
+
+/// A study's data, and where its figures go.
+#[derive(Debug, Args)]
+pub struct Figures {
+    /// The study's data, a directory for each run
+    pub dir: PathBuf,
+
+    /// Directory of the figures, each as SVG and PNG [default: DIR]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// A study's data.
+#[derive(Debug, Args)]
+pub struct Directory {
+    /// The study's data, a directory for each run; or a directory of studies
+    pub dir: PathBuf,
+}
+
+/// A study's data, and the page to make of it.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The study's data, a directory for each run; or a directory of studies
+    pub dir: PathBuf,
+
+    /// The page
+    #[arg(short, long, value_name = "PATH", default_value = "report.html")]
+    pub output: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
