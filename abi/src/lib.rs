@@ -16,6 +16,7 @@
 //! | [`record`] | one sample of one process |
 //! | [`ring`] | how a writer that never waits and readers that never write share a ring |
 //! | [`clock`] | when a tick is due |
+//! | [`events`] | the records of the tracer |
 //! | [`cputime`] | an exact total split into user and system time |
 
 #![cfg_attr(not(test), no_std)]
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod command;
 pub mod cputime;
 pub mod device;
+pub mod events;
 pub mod header;
 pub mod record;
 pub mod ring;
