@@ -2,9 +2,9 @@
 
 //! The command line.
 
+use crate::{Begin, End, Options};
 use abi::device::DEVICE_PATH;
 use clap::Parser;
-use monitor::{Begin, End, Options};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\

@@ -11,6 +11,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`cli`] | the command line |
 //! | [`device`] | `/dev/mp3`: open, check, map, wait; the only `unsafe` here |
 //! | [`record`] | where to begin, when to end, what happens in between |
 //! | [`poller`] | waiting for records, signals and a reader that goes away, all at once |
@@ -25,6 +26,7 @@
 //! | [`comm`] | command names, which may be any bytes |
 //! | [`utc`] | a point in time as RFC 3339 has it |
 
+pub mod cli;
 pub mod comm;
 pub mod device;
 pub mod format;

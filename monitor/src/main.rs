@@ -2,12 +2,11 @@
 
 //! `monitor`: prints what the mp3 module has sampled.
 
-mod cli;
 mod progress;
 
 use anyhow::Context;
 use clap::Parser;
-use cli::Cli;
+use monitor::cli::Cli;
 use monitor::format::{Csv, Format, Json, Text};
 use monitor::machine::Machine;
 use monitor::output::Output;

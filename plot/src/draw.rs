@@ -2,8 +2,8 @@
 
 //! Profiles to files.
 
-use crate::cli::Arguments;
 use anyhow::{bail, Context, Result};
+use plot::cli::Arguments;
 use plot::figure::profile::{figure, Source};
 use plot::header::Header;
 use plot::input::Lines;

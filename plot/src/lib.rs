@@ -6,6 +6,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`cli`] | the command line |
 //! | [`input`] | a path, a gzip file or standard input as bounded lines |
 //! | [`error`] | what is wrong with a file, and in which line |
 //! | [`header`] | the `# key: value` lines at the top of a profile |
@@ -22,6 +23,7 @@
 
 pub mod axis;
 pub mod canvas;
+pub mod cli;
 pub mod error;
 pub mod figure;
 pub mod header;

@@ -2,16 +2,16 @@
 
 //! `plot`: draws profiles.
 
-mod cli;
 mod draw;
 
 use anyhow::Result;
 use clap::Parser;
+use plot::cli::Arguments;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &cli::Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     let said = draw::profiles(arguments)?;
     io::stdout().lock().write_all(said.as_bytes())?;
     Ok(())

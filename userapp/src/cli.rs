@@ -32,6 +32,7 @@ signal N ended it)";
     arg_required_else_help = true
 )]
 pub struct Cli {
+    /// What to do: the workload,
     #[command(flatten)]
     pub workload: Option<WorkloadArgs>,
 
@@ -39,6 +40,7 @@ pub struct Cli {
     #[arg(long)]
     pub json: bool,
 
+    /// or anything else.
     #[command(subcommand)]
     pub action: Option<Action>,
 }
@@ -48,6 +50,7 @@ pub fn status_path() -> PathBuf {
     std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }
 
+/// What is done with programs.
 #[derive(Subcommand, Debug)]
 pub enum Action {
     /// Run a program, registered before its first instruction
@@ -68,6 +71,7 @@ pub enum Action {
     List,
 }
 
+/// A program to run, and how to report on it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  userapp run -- dd if=/dev/zero of=/dev/null bs=64M count=10\n\n\
 Process times and page faults go to stderr when COMMAND has ended. Its exit status is passed on: 128 + N if signal N\n\

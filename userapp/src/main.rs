@@ -4,7 +4,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`cli`] | the command line |
+//! | [`userapp::cli`] | the command line |
 //! | [`status`] | `/proc/mp3/status`, and what its errors mean |
 //! | [`profile`] | the workload, registered while it runs |
 //! | [`run`] | any other program, registered before its first instruction |
@@ -12,7 +12,6 @@
 //! | [`signals`] | stopping early, with everything put back |
 //! | [`report`] | process times at the end |
 
-mod cli;
 mod list;
 mod profile;
 mod report;
@@ -21,11 +20,11 @@ mod signals;
 mod status;
 
 use clap::Parser;
-use cli::{Action, Cli};
 use status::{Status, Verb};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use userapp::cli::{self, Action, Cli};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -5,7 +5,6 @@
 //! The child registers itself between fork and exec: the module keeps to the process, whatever it executes. How far the
 //! child came it tells through a pipe that exec closes.
 
-use crate::cli::RunArgs;
 use crate::report::{write_json, write_profiled, ProcessTimes};
 use crate::status::{Status, StatusError, Verb};
 use anyhow::{bail, Context};
@@ -24,6 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
+use userapp::cli::RunArgs;
 use work::{resident, Usage};
 
 /// COMMAND was found and cannot be executed: what env(1) and the shell say then.

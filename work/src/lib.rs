@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`workload`] | size, locality, accesses, iterations, pause, seed |
 //! | [`args`] | the same from a command line |
+//! | [`cli`] | the command line of the program |
 //! | [`random`] | the generator |
 //! | [`places`] | the sequence of places |
 //! | [`pages`] | how many different pages the sequence touches, and the formula for it |
@@ -26,6 +27,7 @@
 
 pub mod args;
 pub mod buffer;
+pub mod cli;
 pub mod cpus;
 pub mod pages;
 pub mod places;

@@ -9,30 +9,8 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
-use work::args::WorkloadArgs;
+use work::cli::Cli;
 use work::{distinct_pages, expected_pages, fresh_pages, resident, Buffer, Uninterrupted, Usage, Workload};
-
-/// Stores bytes all over some memory, in iterations with a pause after each, without telling the mp3 module.
-///
-/// Every page is 4 KiB and costs one minor page fault, when it is first stored to. The same seed makes the same accesses,
-/// so that the number of faults is known beforehand (--expect).
-#[derive(Parser, Debug)]
-#[command(
-    version,
-    after_help = "Example:\n  work 200 R 10000 --seed 7     200 MB, 20 x 10000 stores at random places: about 50 000 faults\n\nTo have it profiled while it runs: userapp 200 R 10000, or userapp run -- work 200 R 10000\n\nExit status: 0 done, 1 failed, 2 wrong usage"
-)]
-struct Cli {
-    #[command(flatten)]
-    workload: WorkloadArgs,
-
-    /// Touch nothing; print how many pages the accesses would touch
-    #[arg(long)]
-    expect: bool,
-
-    /// Print one JSON object; times in s and ns
-    #[arg(long)]
-    json: bool,
-}
 
 /// What the accesses touch.
 #[derive(Serialize)]
