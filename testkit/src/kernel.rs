@@ -1,77 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says of itself: its log, and its counters in /proc.
+//! The kernel's counters in /proc.
 
 use anyhow::{ensure, Context, Result};
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
-
-/// The kernel log from some moment on.
-pub struct Log {
-    kmsg: fs::File,
-}
-
-impl Log {
-    /// From now on.
-    pub fn here() -> Self {
-        let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
-        let mut log = Log { kmsg: open().expect("/dev/kmsg, readable by root") };
-        log.lines();
-        log
-    }
-
-    /// The lines since then, without their prefixes. Each is returned once.
-    pub fn lines(&mut self) -> Vec<String> {
-        let mut lines = vec![];
-        let mut record = [0; 8192];
-        loop {
-            match self.kmsg.read(&mut record) {
-                Ok(0) => break,
-                Ok(length) => {
-                    let text = String::from_utf8_lossy(&record[..length]);
-                    let message = text.split_once(';').map_or("", |(_, message)| message);
-                    lines.extend(message.lines().next().map(String::from));
-                }
-                // Overwritten before it was read: go on with the next.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("/dev/kmsg: {error}"),
-            }
-        }
-        lines
-    }
-
-    /// What should not be there: warnings, stack traces, reports of the kernel's checkers.
-    pub fn complaints(mut self) -> Option<String> {
-        const SIGNS: [&str; 10] = [
-            "WARNING:",
-            "BUG:",
-            "Oops",
-            "Call Trace",
-            "general protection",
-            "possible recursive locking",
-            "circular locking",
-            "unreferenced object",
-            "scheduling while atomic",
-            "rust_kernel: panicked",
-        ];
-        let lines = self.lines();
-        let mut an_allocation_failed = false;
-        let first = lines.iter().position(|line| {
-            // An allocation that fails, as some here are made to, prints a stack trace of its own.
-            if line.contains("page allocation failure") || line.contains("vmalloc error") {
-                an_allocation_failed = true;
-            }
-            if line.contains("Call Trace") && std::mem::take(&mut an_allocation_failed) {
-                return false;
-            }
-            // Data races are judged from the whole log, since most are the kernel's own: vm/lib/races.sh.
-            !line.starts_with("BUG: KCSAN:") && SIGNS.iter().any(|sign| line.contains(sign))
-        })?;
-        Some(lines[first..].join("\n"))
-    }
-}
+use std::fs;
 
 /// Has the kernel really free what it keeps for later: caches, and with KASAN, freed objects in quarantine.
 pub fn drain() -> Result<()> {

@@ -11,7 +11,8 @@
 //! | [`child`] | a process that does what it is told, when it is told |
 //! | [`crowd`] | thousands that do nothing |
 //! | [`running`] | a program, and what it prints |
-//! | [`kernel`] | the kernel's log and its counters |
+//! | [`kernel`] | the kernel's counters |
+//! | [`log`] | the kernel's log |
 //! | [`options`] | numbers from the environment |
 
 pub mod child;
@@ -19,6 +20,7 @@ pub mod crowd;
 pub mod device;
 pub mod files;
 pub mod kernel;
+pub mod log;
 pub mod module;
 pub mod options;
 pub mod running;

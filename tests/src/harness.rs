@@ -6,7 +6,7 @@ use crate::kmemleak::Kmemleak;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
-use testkit::kernel;
+use testkit::log::Log;
 
 /// What a test returns; `?` and `ensure!` fail it, and so does a panic.
 pub type Outcome = anyhow::Result<()>;
@@ -68,7 +68,7 @@ pub fn run(tests: &[Test], repeat: u32) -> ExitCode {
         for _ in 0..repeat {
             let name = test.name();
             let begun = Instant::now();
-            let log = kernel::Log::here();
+            let log = Log::here();
             let outcome = catch_unwind(AssertUnwindSafe(test.run));
             let verdict = match outcome {
                 Ok(Ok(())) => log.complaints().map_or(Ok(()), |lines| Err(format!("the kernel complained:\n{lines}"))),

@@ -14,7 +14,7 @@ accel_choose() {
     memo=$MP3_CACHE/accel/$(</proc/sys/kernel/random/boot_id)-$(basename "$kernel")
     if [[ ! -s $memo ]]; then
         say "trying /dev/kvm (at most $ACCEL_LIMIT s, once until the next reboot)"
-        if "$MP3_TOP/vm/run" --kernel "$kernel" --accel kvm --no-module --timeout "$ACCEL_LIMIT" --out /dev/null -- true \
+        if "$MP3_TOP/vm/run" --kernel "$kernel" --accel kvm --no-module --probe --timeout "$ACCEL_LIMIT" --out /dev/null -- true \
             >/dev/null 2>&1; then
             answer=kvm
         else

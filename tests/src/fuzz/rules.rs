@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 use testkit::device::Samples;
-use testkit::kernel::Log;
+use testkit::log::Log;
 use testkit::status;
 
 /// Whether a system call of a file may answer so: not with the kernel's inner numbers, nor with an I/O error where no I/O is.

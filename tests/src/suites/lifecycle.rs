@@ -16,7 +16,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use testkit::child::Child;
 use testkit::device::{self, Mapping, Samples};
-use testkit::kernel::{self, Log};
+use testkit::kernel;
+use testkit::log::Log;
 use testkit::module::Module;
 use testkit::status;
 
