@@ -3,7 +3,7 @@
 //! What both sides of the kernel boundary agree on: the very files that the user-space crate `abi` is made of.
 
 // The module is one of two users, and uses one half of most things.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[path = "../abi/src/classic.rs"]
 pub(crate) mod classic;
@@ -11,15 +11,13 @@ pub(crate) mod classic;
 pub(crate) mod clock;
 #[path = "../abi/src/command.rs"]
 pub(crate) mod command;
-#[path = "../abi/src/cputime.rs"]
-pub(crate) mod cputime;
 #[path = "../abi/src/device.rs"]
 pub(crate) mod device;
 #[path = "../abi/src/header.rs"]
 pub(crate) mod header;
-#[path = "../abi/src/record.rs"]
-pub(crate) mod record;
 #[path = "../abi/src/ring.rs"]
 pub(crate) mod ring;
+#[path = "../abi/src/samples/mod.rs"]
+pub(crate) mod samples;
 #[path = "../abi/src/words.rs"]
 pub(crate) mod words;

@@ -2,7 +2,7 @@
 
 //! The module's parameters, checked.
 
-use crate::abi::record::SAMPLE_BYTES;
+use crate::abi::samples::SAMPLE_BYTES;
 use kernel::prelude::*;
 use kernel::time::msecs_to_jiffies;
 

@@ -12,7 +12,7 @@ use crate::abi::classic::{ClassicRecord, ClassicWriter, CLASSIC_BYTES};
 use crate::abi::clock::TickClock;
 use crate::abi::command::{Command, Pid};
 use crate::abi::header::{word, Header, FEATURE_DELAYS};
-use crate::abi::record::{Encoded, Flags, SAMPLE_BYTES, SAMPLE_WORDS};
+use crate::abi::samples::{Encoded, Flags, SAMPLE_BYTES, SAMPLE_WORDS};
 use crate::abi::ring::Writer;
 use crate::abi::words::{ReadWords, WriteWords};
 use crate::memory::SharedMemory;

@@ -6,7 +6,7 @@
 //! A slot keeps its process until that is removed, so a pass can be interrupted between any two slots and go on later.
 
 use crate::abi::command::Pid;
-use crate::abi::record::{Encoded, Flags, SampleRecord, State, Totals};
+use crate::abi::samples::{Encoded, Flags, SampleRecord, State, Totals};
 use crate::task::{Process, ProcessKey, Sample};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;

@@ -8,8 +8,8 @@
 //! calls `execve` and becomes it.
 
 use crate::abi::command::Pid;
-use crate::abi::cputime::{RawTimes, SplitTimes};
-use crate::abi::record::{Totals, COMM_BYTES};
+use crate::abi::samples::cputime::{RawTimes, SplitTimes};
+use crate::abi::samples::{Totals, COMM_BYTES};
 use crate::compat;
 use crate::ffi;
 use core::ptr::{self, NonNull};

@@ -42,7 +42,7 @@ pub const HEADER_BYTES: usize = super::device::PAGE_BYTES;
 pub const HEADER_WORDS: usize = HEADER_BYTES / 8;
 
 /// The kernel was built to count delays (`CONFIG_TASK_DELAY_ACCT`). Whether it does is for every record to say
-/// ([`super::record::Flags::DELAYS`]).
+/// ([`super::samples::Flags::DELAYS`]).
 pub const FEATURE_DELAYS: u64 = 1 << 0;
 
 /// Word indices in the header page.

@@ -13,11 +13,10 @@
 //! | [`classic`] | the buffer that programs written for the original MP3 map |
 //! | [`words`] | memory shared across the boundary, as 64-bit words and orderings |
 //! | [`header`] | the first page of a ring |
-//! | [`record`] | one sample of one process |
 //! | [`ring`] | how a writer that never waits and readers that never write share a ring |
 //! | [`clock`] | when a tick is due |
+//! | [`samples`] | the records of the sampler |
 //! | [`events`] | the records of the tracer |
-//! | [`cputime`] | an exact total split into user and system time |
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -25,10 +24,12 @@
 pub mod classic;
 pub mod clock;
 pub mod command;
-pub mod cputime;
 pub mod device;
 pub mod events;
 pub mod header;
-pub mod record;
 pub mod ring;
+pub mod samples;
 pub mod words;
+
+// The name that callers know.
+pub use samples as record;
