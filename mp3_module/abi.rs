@@ -13,11 +13,17 @@ pub(crate) mod clock;
 pub(crate) mod command;
 #[path = "../abi/src/device.rs"]
 pub(crate) mod device;
+#[path = "../abi/src/events/mod.rs"]
+pub(crate) mod events;
 #[path = "../abi/src/header.rs"]
 pub(crate) mod header;
+#[path = "../abi/src/regions.rs"]
+pub(crate) mod regions;
 #[path = "../abi/src/ring.rs"]
 pub(crate) mod ring;
 #[path = "../abi/src/samples/mod.rs"]
 pub(crate) mod samples;
+#[path = "../abi/src/stream.rs"]
+pub(crate) mod stream;
 #[path = "../abi/src/words.rs"]
 pub(crate) mod words;

@@ -14,6 +14,7 @@ use crate::abi::command::{Command, Pid};
 use crate::abi::header::{word, Header, FEATURE_DELAYS};
 use crate::abi::samples::{Encoded, Flags, SAMPLE_BYTES, SAMPLE_WORDS};
 use crate::abi::ring::Writer;
+use crate::abi::stream::Stream;
 use crate::abi::words::{ReadWords, WriteWords};
 use crate::memory::SharedMemory;
 use crate::params::Params;
@@ -75,6 +76,7 @@ impl Profiler {
 
         let start = time::a_jiffy_begins(params.hz);
         let header = Header {
+            stream: Stream::Samples,
             record_bytes: SAMPLE_BYTES as u64,
             capacity: params.ring_records as u64,
             hz: params.hz,
@@ -326,6 +328,8 @@ impl State {
 /// Gives `record` its place and time, and puts it into the ring.
 #[inline]
 fn push(ring: &mut Writer<SAMPLE_WORDS>, memory: &SharedMemory, record: &mut Encoded, tick: u64, now: Now) {
-    record.place(ring.position(), now.monotonic_ns, tick, now.jiffies);
-    ring.push(memory, record.words());
+    ring.push(memory, |position| {
+        record.place(position, now.monotonic_ns, tick, now.jiffies);
+        record.words()
+    });
 }

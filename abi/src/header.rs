@@ -6,16 +6,23 @@
 //! word  0 magic            "mp3ring\0", little endian
 //!       1 abi version      1
 //!       2 header bytes     4096: where the records begin
-//!       3 record bytes     192 for samples
+//!       3 record bytes     192 for samples, 32 for events
 //!       4 capacity         records, a power of two
 //!       5 hz               jiffies a second
-//!       6 rate_hz          ticks a second
+//!       6 rate_hz          ticks a second; samples only
 //!       7 start, CLOCK_MONOTONIC, ns  }
 //!       8 start, CLOCK_REALTIME, ns   } the same instant: tick 0, a jiffy boundary
 //!       9 start, jiffies              }
 //!      10 features         FEATURE_* bits
+//!      11 kind             0 samples, 1 events  } see Stream
+//!      12 cpu              that writes the ring }
 //!      16 reserved         records whose writing has begun  }
-//!      17 committed        records that may be read         } totals since the module was loaded
+//!      17 committed        records that may be read         } totals since the ring was made
+//! ```
+//!
+//! What else the writer keeps up to date depends on the kind. Of samples:
+//!
+//! ```text
 //!      18 completed tick   no record of this or an earlier tick follows
 //!      19 registered       processes being profiled now
 //!      20 session start    position of the first record since the last time that nothing was registered
@@ -26,6 +33,8 @@
 //! Words not listed are 0. A reader compares the magic first, then the version; a version that it does not know may
 //! mean anything.
 
+use super::regions::REGION_BYTES;
+use super::stream::Stream;
 use super::words::{ReadWords, WriteWords};
 use core::fmt;
 
@@ -69,6 +78,10 @@ pub mod word {
     pub const START_JIFFIES: usize = 9;
     /// `FEATURE_*` bits.
     pub const FEATURES: usize = 10;
+    /// What the ring carries ([`super::Stream::kind`]).
+    pub const KIND: usize = 11;
+    /// The CPU that writes the ring ([`super::Stream::cpu`]).
+    pub const CPU: usize = 12;
     /// Records whose writing has begun.
     pub const RESERVED: usize = 16;
     /// Records that may be read.
@@ -88,13 +101,15 @@ pub mod word {
 /// The part of the header that never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// What the ring carries.
+    pub stream: Stream,
     /// Bytes in a record.
     pub record_bytes: u64,
     /// Records that the ring holds, a power of two.
     pub capacity: u64,
     /// Jiffies a second.
     pub hz: u64,
-    /// Ticks a second.
+    /// Ticks a second; 0 where nothing ticks.
     pub rate_hz: u64,
     /// Tick 0 on `CLOCK_MONOTONIC`, in ns.
     pub start_monotonic_ns: u64,
@@ -119,13 +134,19 @@ impl Header {
         memory.store_relaxed(word::START_REALTIME_NS, self.start_realtime_ns);
         memory.store_relaxed(word::START_JIFFIES, self.start_jiffies);
         memory.store_relaxed(word::FEATURES, self.features);
+        memory.store_relaxed(word::KIND, self.stream.kind());
+        memory.store_relaxed(word::CPU, self.stream.cpu());
         memory.store_release(word::MAGIC, MAGIC);
     }
 
-    /// Reads and checks the header page of a ring whose records have `record_words` words.
+    /// Reads and checks the header page of the ring of `stream`.
     ///
     /// The memory may be the header page alone; [`Header::region_bytes`] then says how much there is to map.
-    pub fn read<M: ReadWords>(memory: &M, record_words: usize) -> Result<Self, HeaderError> {
+    ///
+    /// # Errors
+    ///
+    /// One of [`HeaderError`], for the first word that is not as it should be.
+    pub fn read<M: ReadWords>(memory: &M, stream: Stream) -> Result<Self, HeaderError> {
         if memory.word_count() < HEADER_WORDS {
             return Err(HeaderError::Short);
         }
@@ -137,7 +158,12 @@ impl Header {
         if version != ABI_VERSION {
             return Err(HeaderError::Version(version));
         }
+        let (kind, cpu) = (memory.load_relaxed(word::KIND), memory.load_relaxed(word::CPU));
+        if Stream::from_words(kind, cpu) != Some(stream) {
+            return Err(HeaderError::Stream { kind, cpu, wanted: stream });
+        }
         let header = Header {
+            stream,
             record_bytes: memory.load_relaxed(word::RECORD_BYTES),
             capacity: memory.load_relaxed(word::CAPACITY),
             hz: memory.load_relaxed(word::HZ),
@@ -148,15 +174,14 @@ impl Header {
             features: memory.load_relaxed(word::FEATURES),
         };
         let header_bytes = memory.load_relaxed(word::HEADER_BYTES);
-        let record_bytes = (record_words as u64).checked_mul(8);
         if header_bytes != HEADER_BYTES as u64
-            || Some(header.record_bytes) != record_bytes
+            || header.record_bytes != stream.record_bytes()
             || !header.capacity.is_power_of_two()
             || header.region_bytes().is_none()
         {
             return Err(HeaderError::Geometry);
         }
-        if header.hz == 0 || header.rate_hz == 0 || header.rate_hz > header.hz {
+        if stream == Stream::Samples && (header.hz == 0 || header.rate_hz == 0 || header.rate_hz > header.hz) {
             return Err(HeaderError::Rate);
         }
         Ok(header)
@@ -166,8 +191,7 @@ impl Header {
     pub fn region_bytes(&self) -> Option<usize> {
         let records = self.capacity.checked_mul(self.record_bytes)?;
         let bytes = records.checked_add(HEADER_BYTES as u64)?;
-        // 4 GiB of offsets belong to each region of the device.
-        if bytes > 1 << 32 {
+        if bytes > REGION_BYTES {
             return None;
         }
         usize::try_from(bytes).ok()
@@ -183,6 +207,15 @@ pub enum HeaderError {
     Magic(u64),
     /// Another ABI version.
     Version(u64),
+    /// The ring of another stream, or of one that this version does not know.
+    Stream {
+        /// The kind word.
+        kind: u64,
+        /// The CPU word.
+        cpu: u64,
+        /// What the caller asked for.
+        wanted: Stream,
+    },
     /// Sizes that contradict each other or this version.
     Geometry,
     /// A rate that no sampler has.
@@ -198,6 +231,12 @@ impl fmt::Display for HeaderError {
                 f,
                 "ABI version {version}, and this program reads version {ABI_VERSION}: take module and programs from the same release"
             ),
+            HeaderError::Stream { kind, cpu, wanted } => write!(
+                f,
+                "a ring of kind {kind} (CPU {cpu}), where one of kind {} (CPU {}) was expected",
+                wanted.kind(),
+                wanted.cpu()
+            ),
             HeaderError::Geometry => write!(f, "header with impossible sizes"),
             HeaderError::Rate => write!(f, "header with an impossible sampling rate"),
         }
@@ -212,6 +251,7 @@ mod tests {
     use crate::words::tests::HeapWords;
 
     const HEADER: Header = Header {
+        stream: Stream::Samples,
         record_bytes: 192,
         capacity: 64,
         hz: 250,
@@ -226,7 +266,7 @@ mod tests {
     fn what_is_written_is_read() {
         let memory = HeapWords::filled(HEADER_WORDS, 0);
         HEADER.write(&memory);
-        assert_eq!(Header::read(&memory, 24), Ok(HEADER));
+        assert_eq!(Header::read(&memory, Stream::Samples), Ok(HEADER));
         assert_eq!(HEADER.region_bytes(), Some(4096 + 64 * 192));
     }
 
@@ -235,6 +275,8 @@ mod tests {
         let cases = [
             (word::MAGIC, 0, HeaderError::Magic(0)),
             (word::ABI_VERSION, 2, HeaderError::Version(2)),
+            (word::KIND, 1, HeaderError::Stream { kind: 1, cpu: 0, wanted: Stream::Samples }),
+            (word::KIND, 9, HeaderError::Stream { kind: 9, cpu: 0, wanted: Stream::Samples }),
             (word::HEADER_BYTES, 8192, HeaderError::Geometry),
             (word::RECORD_BYTES, 200, HeaderError::Geometry),
             (word::CAPACITY, 0, HeaderError::Geometry),
@@ -249,8 +291,27 @@ mod tests {
             let memory = HeapWords::filled(HEADER_WORDS, 0);
             HEADER.write(&memory);
             memory.store_relaxed(index, value);
-            assert_eq!(Header::read(&memory, 24), Err(error), "word {index} = {value}");
+            assert_eq!(Header::read(&memory, Stream::Samples), Err(error), "word {index} = {value}");
         }
-        assert_eq!(Header::read(&HeapWords::filled(511, 0), 24), Err(HeaderError::Short));
+        assert_eq!(Header::read(&HeapWords::filled(511, 0), Stream::Samples), Err(HeaderError::Short));
+    }
+
+    #[test]
+    fn a_ring_of_events_needs_no_rate_and_has_the_cpu_that_writes_it() {
+        let stream = Stream::Events { cpu: 3 };
+        let header = Header { stream, record_bytes: 32, hz: 0, rate_hz: 0, ..HEADER };
+        let memory = HeapWords::filled(HEADER_WORDS, 0);
+        header.write(&memory);
+        assert_eq!(Header::read(&memory, stream), Ok(header));
+        for wanted in [Stream::Events { cpu: 2 }, Stream::Samples] {
+            assert_eq!(Header::read(&memory, wanted), Err(HeaderError::Stream { kind: 1, cpu: 3, wanted }));
+        }
+    }
+
+    #[test]
+    fn a_header_without_the_kind_word_is_that_of_the_sample_ring() {
+        let memory = HeapWords::filled(HEADER_WORDS, 0);
+        HEADER.write(&memory);
+        assert_eq!((memory.load_relaxed(word::KIND), memory.load_relaxed(word::CPU)), (0, 0));
     }
 }

@@ -9,9 +9,11 @@
 //! | file | what is agreed on |
 //! |---|---|
 //! | [`command`] | the lines that `/proc/mp3/status` takes |
-//! | [`device`] | paths, mmap offsets, ioctl numbers |
+//! | [`device`] | paths and ioctl numbers |
+//! | [`regions`] | what can be mapped, and at which offsets |
 //! | [`classic`] | the buffer that programs written for the original MP3 map |
 //! | [`words`] | memory shared across the boundary, as 64-bit words and orderings |
+//! | [`stream`] | what a ring carries |
 //! | [`header`] | the first page of a ring |
 //! | [`ring`] | how a writer that never waits and readers that never write share a ring |
 //! | [`clock`] | when a tick is due |
@@ -27,8 +29,10 @@ pub mod command;
 pub mod device;
 pub mod events;
 pub mod header;
+pub mod regions;
 pub mod ring;
 pub mod samples;
+pub mod stream;
 pub mod words;
 
 // The name that callers know.

@@ -13,10 +13,11 @@
 //!        record n lies in slot n mod capacity, after the header page
 //! ```
 //!
-//! Positions count records since the module was loaded and never wrap. The writer raises *reserved* before it touches a
+//! Positions count records since the ring was made and never wrap. The writer raises *reserved* before it touches a
 //! slot and *committed* after it has filled it. A reader copies records below *committed* and then looks at *reserved*: a
 //! record that is still within `capacity` of it was not touched while it was copied; one that is not was lost, and is
-//! counted. Nobody asks a lock, and nobody can hold up the writer.
+//! counted. No lock is taken, and no reader
+//! can delay the writer.
 //!
 //! | store | pairs with | and guarantees |
 //! |---|---|---|
@@ -25,6 +26,7 @@
 
 use super::header::{word, Header, HEADER_WORDS};
 use super::words::{ReadWords, WriteWords};
+use core::borrow::Borrow;
 use core::fmt;
 
 /// Slots of `WORDS` words in a ring of `capacity` records.
@@ -76,15 +78,18 @@ impl<const WORDS: usize> Writer<WORDS> {
         self.position
     }
 
-    /// Writes one record. Readers see it after [`Writer::commit`].
+    /// Writes the record that `make` gives for its position. Readers see it after [`Writer::commit`].
+    ///
+    /// The slot is reserved before `make` is called. A time that `make` reads is therefore not earlier than the reservation
+    /// in program order, so that a reader that finds no reservation knows of a time before which no record can come.
     #[inline]
-    pub fn push<M: WriteWords>(&mut self, memory: &M, record: &[u64; WORDS]) {
+    pub fn push<M: WriteWords, R: Borrow<[u64; WORDS]>>(&mut self, memory: &M, make: impl FnOnce(u64) -> R) {
         let position = self.position;
         self.position = position.saturating_add(1);
         memory.store_relaxed(word::RESERVED, self.position);
         // W1: the reservation before any word of the record.
         memory.fence_release();
-        memory.store_block(self.slots.word_of(position), record);
+        memory.store_block(self.slots.word_of(position), make(position).borrow());
     }
 
     /// Lets readers have every record pushed so far.
@@ -197,10 +202,12 @@ impl core::error::Error for WentBackwards {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::Stream;
     use crate::words::tests::HeapWords;
 
     const WORDS: usize = 3;
     const HEADER: Header = Header {
+        stream: Stream::Samples,
         record_bytes: 8 * WORDS as u64,
         capacity: 8,
         hz: 250,
@@ -219,8 +226,7 @@ mod tests {
 
     fn push(memory: &HeapWords, writer: &mut Writer<WORDS>, count: u64) {
         for _ in 0..count {
-            let n = writer.position();
-            writer.push(memory, &[n, n * 10, n * 100]);
+            writer.push(memory, |n| [n, n * 10, n * 100]);
         }
         writer.commit(memory);
     }
@@ -238,13 +244,21 @@ mod tests {
     fn what_is_pushed_is_seen_after_the_commit() {
         let (memory, mut writer) = ring();
         let mut reader = Reader::at(&HEADER, 0);
-        writer.push(&memory, &[1, 10, 100]);
+        writer.push(&memory, |_| [1, 10, 100]);
         assert_eq!(reader.pending(&memory), 0);
         assert!(read(&mut reader, &memory, 8).is_empty());
         writer.commit(&memory);
         assert_eq!(reader.pending(&memory), 1);
         assert_eq!(read(&mut reader, &memory, 8), [1]);
         assert!(read(&mut reader, &memory, 8).is_empty());
+    }
+
+    #[test]
+    fn a_record_is_made_after_its_slot_is_reserved() {
+        let (memory, mut writer) = ring();
+        writer.push(&memory, |position| [position, memory.load_relaxed(word::RESERVED), 0]);
+        writer.commit(&memory);
+        assert_eq!(memory.load_relaxed(HEADER_WORDS + 1), 1);
     }
 
     #[test]
@@ -282,7 +296,7 @@ mod tests {
         let mut reader = Reader::at(&HEADER, 0);
         push(&memory, &mut writer, 8);
         // Reserved, not committed: record 0 is going.
-        writer.push(&memory, &[8, 80, 800]);
+        writer.push(&memory, |_| [8, 80, 800]);
         assert_eq!(read(&mut reader, &memory, 8), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(reader.lost(), 1);
     }

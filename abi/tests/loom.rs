@@ -14,6 +14,7 @@
 use abi::classic::{ClassicRecord, ClassicWriter, EMPTY, RECORD_LONGS, RING_LONGS};
 use abi::header::{word, Header, HEADER_WORDS};
 use abi::ring::{Reader, Writer};
+use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use loom::sync::atomic::{fence, AtomicU64, Ordering};
 use loom::thread;
@@ -133,7 +134,8 @@ mod ring {
     const WORDS: usize = 2;
     /// Records that the ring holds.
     const CAPACITY: usize = 2;
-    pub(super) const HEADER: Header = Header {
+    const HEADER: Header = Header {
+        stream: Stream::Samples,
         record_bytes: 8 * WORDS as u64,
         capacity: CAPACITY as u64,
         hz: 250,
@@ -212,7 +214,7 @@ mod ring {
                 .collect();
             for &batch in batches {
                 for _ in 0..batch {
-                    writer.push(&*memory, &record(writer.position()));
+                    writer.push(&*memory, record);
                 }
                 writer.commit(&*memory);
             }
@@ -282,23 +284,35 @@ mod header {
     use super::*;
     use abi::header::HeaderError;
 
+    const HEADER: Header = Header {
+        stream: Stream::Samples,
+        record_bytes: 192,
+        capacity: 2,
+        hz: 250,
+        rate_hz: 20,
+        start_monotonic_ns: 0,
+        start_realtime_ns: 0,
+        start_jiffies: 0,
+        features: 0,
+    };
+
     /// Whoever sees the magic sees the rest. Every interleaving.
     fn check_header(without: Without) {
         let whole = Arc::new(Counter::default());
         let in_model = whole.clone();
         check(None, move || {
-            let memory = Arc::new(LoomWords::new(word::MAGIC..=word::FEATURES, without));
+            let memory = Arc::new(LoomWords::new(word::MAGIC..=word::CPU, without));
             let reader = {
                 let (memory, whole) = (memory.clone(), in_model.clone());
-                thread::spawn(move || match Header::read(&*memory, 2) {
+                thread::spawn(move || match Header::read(&*memory, Stream::Samples) {
                     Ok(header) => {
-                        assert_eq!(header, super::ring::HEADER, "a header that was half written");
+                        assert_eq!(header, HEADER, "a header that was half written");
                         whole.add(1);
                     }
                     Err(error) => assert_eq!(error, HeaderError::Magic(0), "a header that was half written"),
                 })
             };
-            super::ring::HEADER.write(&*memory);
+            HEADER.write(&*memory);
             reader.join().expect("the reader returns");
         });
         assert!(whole.get() > 0);

@@ -4,6 +4,7 @@
 
 use crate::bytes::Bytes;
 use abi::header::{word, HEADER_BYTES, HEADER_WORDS};
+use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use std::cell::{Cell, RefCell};
 
@@ -46,11 +47,11 @@ impl<'a> HostileWords<'a> {
         self.committed.get()
     }
 
-    /// Fills in a header that can be read, of a ring with `capacity` records of `record_words` words, and then the words of it
-    /// that change.
-    pub fn put_header(&self, bytes: &mut Bytes, capacity: u64, record_words: usize) {
+    /// Fills in a header that can be read, of the ring of `stream` with `capacity` records, and then the words of it that change.
+    pub fn put_header(&self, bytes: &mut Bytes, capacity: u64, stream: Stream) {
         let header = abi::header::Header {
-            record_bytes: 8 * record_words as u64,
+            stream,
+            record_bytes: stream.record_bytes(),
             capacity,
             hz: 250,
             rate_hz: 20,

@@ -7,6 +7,7 @@ use crate::hostile::HostileWords;
 use crate::profile;
 use abi::header::{Header, HEADER_WORDS};
 use abi::record::{SAMPLE_WORDS, TOTALS};
+use abi::stream::Stream;
 use abi::words::WriteWords;
 use monitor::format::{Csv, Format, Json, Text};
 use monitor::machine::{Delays, Machine};
@@ -43,8 +44,8 @@ pub fn check(input: &[u8]) {
     let options = bytes.byte();
     let waits = bytes.byte() % 8;
     let memory = HostileWords::new(SAMPLE_WORDS * capacity as usize);
-    memory.put_header(&mut bytes, capacity, SAMPLE_WORDS);
-    let header = Header::read(&memory, SAMPLE_WORDS).expect("a header that was put there");
+    memory.put_header(&mut bytes, capacity, Stream::Samples);
+    let header = Header::read(&memory, Stream::Samples).expect("a header that was put there");
     for index in 0..SAMPLE_WORDS * capacity as usize {
         memory.store_relaxed(HEADER_WORDS + index, bytes.number());
     }

@@ -6,9 +6,11 @@ use crate::bytes::Bytes;
 use crate::hostile::HostileWords;
 use abi::header::{word, Header};
 use abi::ring::Reader;
+use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 
-const WORDS: usize = 3;
+const WORDS: usize = abi::events::EVENT_WORDS;
+const STREAM: Stream = Stream::Events { cpu: 0 };
 /// Words behind the header, of which a ring may well claim to have more.
 const REGION: usize = 16 * WORDS;
 
@@ -21,9 +23,9 @@ pub fn check(input: &[u8]) {
         any @ 0x80.. => u64::from(any) << (any & 63),
         power => 1 << (power & 7),
     };
-    memory.put_header(&mut bytes, capacity, WORDS);
+    memory.put_header(&mut bytes, capacity, STREAM);
     // One word of the header is anything.
-    memory.store_relaxed(usize::from(bytes.byte()) % word::FEATURES, bytes.number());
+    memory.store_relaxed(usize::from(bytes.byte()) % (word::CPU + 1), bytes.number());
     for index in 0..REGION {
         memory.store_relaxed(abi::header::HEADER_WORDS + index, bytes.number());
     }
@@ -32,17 +34,17 @@ pub fn check(input: &[u8]) {
     let at_oldest = bytes.byte() % 2 == 0;
     memory.change(bytes);
 
-    let header = match Header::read(&memory, WORDS) {
+    let header = match Header::read(&memory, STREAM) {
         Ok(header) => {
             assert!(header.capacity.is_power_of_two() && header.record_bytes == 8 * WORDS as u64);
-            assert!(header.region_bytes().is_some_and(|bytes| bytes as u64 <= 1 << 32));
-            assert!((1..=header.hz).contains(&header.rate_hz));
+            assert!(header.region_bytes().is_some_and(|bytes| bytes as u64 <= abi::regions::REGION_BYTES));
             header
         }
         // Who goes on in spite of it must not come to harm either.
         Err(error) => {
             assert!(!error.to_string().is_empty());
             Header {
+                stream: STREAM,
                 record_bytes: 8 * WORDS as u64,
                 capacity,
                 hz: 1,

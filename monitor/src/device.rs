@@ -4,7 +4,7 @@
 
 use abi::device::{MP3_IOC_SET_POSITION_NR, MP3_IOC_TYPE, SAMPLES_OFFSET};
 use abi::header::{Header, HeaderError, HEADER_BYTES};
-use abi::record::SAMPLE_WORDS;
+use abi::stream::Stream;
 use abi::words::ReadWords;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
@@ -94,7 +94,7 @@ impl Device {
             Region::map(&file, SAMPLES_OFFSET, bytes).map_err(io("map its ring"))
         };
         let page = map(HEADER_BYTES, wrong(HeaderError::Short))?;
-        let header = Header::read(&page, SAMPLE_WORDS).map_err(wrong)?;
+        let header = Header::read(&page, Stream::Samples).map_err(wrong)?;
         let bytes = header.region_bytes().ok_or(wrong(HeaderError::Geometry))?;
         let samples = map(bytes, DeviceError::Truncated(path.to_owned()))?;
         Ok(Device { file, samples, header, is_image })

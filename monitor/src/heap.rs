@@ -5,6 +5,7 @@
 use abi::header::{Header, HEADER_WORDS};
 use abi::record::{SampleRecord, SAMPLE_WORDS};
 use abi::ring::Writer;
+use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use std::cell::RefCell;
 use std::sync::atomic::{fence, AtomicU64, Ordering};
@@ -49,6 +50,7 @@ pub struct Ring {
 impl Ring {
     pub fn new(capacity: u64) -> Self {
         let header = Header {
+            stream: Stream::Samples,
             record_bytes: 8 * SAMPLE_WORDS as u64,
             capacity,
             hz: 250,
@@ -71,7 +73,7 @@ impl Ring {
     pub fn push(&self, record: SampleRecord) {
         let mut writer = self.writer.borrow_mut();
         let record = SampleRecord { sequence: writer.position(), ..record };
-        writer.push(&self.memory, &record.to_words());
+        writer.push(&self.memory, |_| record.to_words());
         writer.commit(&self.memory);
     }
 

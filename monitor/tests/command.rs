@@ -6,6 +6,7 @@ use abi::device::SAMPLES_OFFSET;
 use abi::header::{word, Header, HEADER_BYTES};
 use abi::record::{Flags, SampleRecord, Totals, SAMPLE_BYTES, SAMPLE_WORDS};
 use abi::ring::Writer;
+use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use memmap2::{MmapOptions, MmapRaw};
 use serde_json::Value;
@@ -71,6 +72,7 @@ impl Module {
         file.set_len(SAMPLES_OFFSET + bytes as u64).unwrap();
         let memory = Memory(MmapOptions::new().offset(SAMPLES_OFFSET).len(bytes).map_raw(&file).unwrap());
         let header = Header {
+            stream: Stream::Samples,
             record_bytes: SAMPLE_BYTES as u64,
             capacity,
             hz: 250,
@@ -102,7 +104,7 @@ impl Module {
             totals: Totals { minor_faults, user_ns: minor_faults * 100, ..Totals::default() },
             ..SampleRecord::default()
         };
-        self.writer.push(&self.memory, &record.to_words());
+        self.writer.push(&self.memory, |_| record.to_words());
         self.writer.commit(&self.memory);
     }
 

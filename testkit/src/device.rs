@@ -6,6 +6,7 @@ use abi::device::{DEVICE_PATH, MP3_IOC_SET_POSITION_NR, MP3_IOC_TYPE, SAMPLES_OF
 use abi::header::{word, Header, HEADER_BYTES};
 use abi::record::{Flags, SampleRecord, SAMPLE_WORDS};
 use abi::ring::Reader;
+use abi::stream::Stream;
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
@@ -118,7 +119,7 @@ impl Samples {
     pub fn at(position: u64) -> Result<Self> {
         let file = open(false).context("opening the device")?;
         let page = Mapping::new(&file, SAMPLES_OFFSET, HEADER_BYTES, ProtFlags::PROT_READ, MapFlags::MAP_SHARED)?;
-        let header = Header::read(&page, SAMPLE_WORDS)?;
+        let header = Header::read(&page, Stream::Samples)?;
         let bytes = header.region_bytes().context("a size")?;
         let memory = Mapping::new(&file, SAMPLES_OFFSET, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED)?;
         Ok(Samples { file, memory, header, reader: Reader::at(&header, position) })

@@ -3,14 +3,11 @@
 //! The words in the first page of an event ring: one ring per CPU, which only that CPU writes.
 //!
 //! ```text
-//! word  0 to 4              as in every ring (see [`super::super::header`]); records are 32 bytes long
-//!       5 CPU               whose ring it is
-//!       6 session           a number that no other set of rings has, from 1: all rings of a set have the same
-//!       7 start, CLOCK_BOOTTIME, ns  }  the same instant, before the first record;
-//!       8 start, CLOCK_REALTIME, ns  }  records' times are extended from the first
-//!       9 mode              0: the oldest records are overwritten, 1: new ones are dropped while the ring is full
-//!      10 watermark         readers are woken when as many records have come
-//!      11 ring kind         2 for events
+//! word  0 to 12             as in every ring (see [`super::super::header`]); records are 32 bytes long, nothing ticks
+//!      13 session           a number that no other set of rings has, from 1: all rings of a set have the same
+//!      14 start, CLOCK_BOOTTIME, ns     the same instant as the other starts, before the first record; records' times are
+//!                                       extended from it
+//!      15 mode              0: the oldest records are overwritten, 1: new ones are dropped while the ring is full
 //!      16 reserved          records whose writing has begun   }
 //!      17 committed         records that may be read          }
 //!      18 switches          all of this CPU since the start   }  one cache line. Counted whatever is filtered, dropped or
@@ -23,6 +20,7 @@
 //!      25 kinds             what is recorded at the moment: bit n for the kind with number n
 //!      26 filtered          1 where only some processes are recorded
 //!      27 interrupts        that have ended on this CPU, while they are traced
+//!      28 watermark         readers are woken when as many records have come
 //! ```
 //!
 //! Involuntary switches are `switches - voluntary - from idle`. The counts belong to what is traced: `wakings`,
@@ -30,20 +28,14 @@
 
 use super::super::words::ReadWords;
 
-/// Word indices in the header page of an event ring. The first five, `RESERVED` and `COMMITTED` are those of every ring.
+/// Word indices in the header page of an event ring, besides those of every ring ([`super::super::header::word`]).
 pub mod word {
-    /// The CPU.
-    pub const CPU: usize = 5;
     /// The number of the set of rings.
-    pub const SESSION: usize = 6;
+    pub const SESSION: usize = 13;
     /// Start on `CLOCK_BOOTTIME`, ns.
-    pub const START_BOOTTIME_NS: usize = 7;
-    /// Start on `CLOCK_REALTIME`, ns.
-    pub const START_REALTIME_NS: usize = 8;
+    pub const START_BOOTTIME_NS: usize = 14;
     /// [`super::super::ioctl::MODE_OVERWRITE`] or [`super::super::ioctl::MODE_DISCARD`].
-    pub const MODE: usize = 9;
-    /// Records after which readers are woken.
-    pub const WATERMARK: usize = 10;
+    pub const MODE: usize = 15;
     /// Context switches.
     pub const SWITCHES: usize = 18;
     /// Voluntary ones.
@@ -64,6 +56,8 @@ pub mod word {
     pub const FILTERED: usize = 26;
     /// Interrupts.
     pub const INTERRUPTS: usize = 27;
+    /// Records after which readers are woken.
+    pub const WATERMARK: usize = 28;
 }
 
 /// Events of one CPU since its ring began, lost ones included.

@@ -113,6 +113,7 @@ mod tests {
         Preamble {
             machine: Machine { host: "box".into(), kernel: "7.2".into(), cpus: 2, delays: Delays::Off },
             header: Header {
+                stream: abi::stream::Stream::Samples,
                 record_bytes: 192,
                 capacity: 64,
                 hz: 250,
