@@ -5,21 +5,22 @@
 //! The kernel crate's `miscdevice` leaves `file_operations::owner` unset, so that a module can go while its device is
 //! open, and knows no `poll`. So the table of operations is our own.
 
-use crate::abi::device::{CLASSIC_OFFSET, MP3_IOC_SET_POSITION, PAGE_BYTES, SAMPLES_OFFSET};
+use crate::abi::device::{MP3_IOC_SET_POSITION, MP3_IOC_SET_REGION_POSITION, PAGE_BYTES};
+use crate::abi::regions::Region;
+use crate::abi::stream::Stream;
 use crate::compat::THIS_MODULE;
 use crate::ffi;
-use crate::profiler::Profiler;
+use crate::positions::Positions;
+use crate::regions::Regions;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
 use kernel::fs::File;
 use kernel::mm::virt::VmaNew;
 use kernel::prelude::*;
-use kernel::sync::atomic::ordering::Relaxed;
-use kernel::sync::atomic::Atomic;
 use kernel::sync::poll::PollTable;
-use kernel::sync::Arc;
-use kernel::types::Opaque;
+use kernel::sync::{new_mutex, Mutex};
+use kernel::types::{ForeignOwnable, Opaque};
 use kernel::uaccess::{UserPtr, UserSlice};
 
 /// Only the owner; packaging may give the node to a group.
@@ -34,7 +35,7 @@ const MODE: u16 = 0o600;
 pub(crate) struct Device {
     #[pin]
     misc: Opaque<bindings::miscdevice>,
-    profiler: Arc<Profiler>,
+    regions: Regions,
 }
 
 // SAFETY: A device may be registered and deregistered from different threads.
@@ -44,10 +45,10 @@ unsafe impl Sync for Device {}
 
 impl Device {
     /// Registers the device. It can be opened before this returns.
-    pub(crate) fn new(profiler: Arc<Profiler>) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(regions: Regions) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            // First, so that it is there when somebody opens the device.
-            profiler,
+            // First: the device can be opened as soon as it is registered.
+            regions,
             misc <- Opaque::try_ffi_init(|slot: *mut bindings::miscdevice| {
                 let misc = bindings::miscdevice {
                     minor: bindings::MISC_DYNAMIC_MINOR as c_int,
@@ -74,60 +75,78 @@ impl PinnedDrop for Device {
     }
 }
 
-/// An open file: a reader, and how far it says that it has read.
+/// An open file of the device.
+#[pin_data]
 struct Reader {
-    profiler: Arc<Profiler>,
-    position: Atomic<u64>,
+    regions: Regions,
+    #[pin]
+    positions: Mutex<Positions>,
 }
 
 impl Reader {
+    fn new(regions: Regions) -> Result<Pin<KBox<Self>>> {
+        let positions = Positions::new()?;
+        KBox::pin_init(
+            pin_init!(Reader { regions, positions <- new_mutex!(positions, "mp3_positions") }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
     /// Maps the region that begins at the VMA's offset.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: no region begins there, the region is shorter, or the mapping is private.
-    /// - `EACCES`: the sample ring, writable or executable.
+    /// - `EACCES`: a ring, writable or executable.
     fn mmap(&self, vma: &VmaNew) -> Result {
         if !is_shared(vma) {
             return Err(EINVAL);
         }
-        match offset_of(vma)? {
-            CLASSIC_OFFSET => self.profiler.classic().map(vma),
-            SAMPLES_OFFSET => {
-                // Nor may `mprotect` give later what `mmap` refuses now.
-                vma.try_clear_maywrite().map_err(|_| EACCES)?;
-                vma.try_clear_mayexec().map_err(|_| EACCES)?;
-                self.profiler.samples().map(vma)
-            }
-            _ => Err(EINVAL),
-        }
+        let region = Region::at(offset_of(vma)?).ok_or(EINVAL)?;
+        self.regions.map(region, vma)
     }
 
     /// # Errors
     ///
     /// - `ENOTTY`: not an ioctl of this device.
     /// - `EFAULT`: the argument is not in user space's memory.
-    /// - `EINVAL`: a position that the writer has not reached.
+    /// - `EINVAL`: a position that the writer has not reached, or an offset at which there is no ring.
+    /// - `ENOMEM`: no memory to remember one more position.
     fn ioctl(&self, command: u32, argument: usize) -> Result {
-        if command != MP3_IOC_SET_POSITION {
-            return Err(ENOTTY);
+        match command {
+            MP3_IOC_SET_POSITION => {
+                let mut argument = UserSlice::new(UserPtr::from_addr(argument), size_of::<u64>()).reader();
+                self.set_position(Stream::Samples, argument.read::<u64>()?)
+            }
+            MP3_IOC_SET_REGION_POSITION => {
+                let mut argument = UserSlice::new(UserPtr::from_addr(argument), size_of::<[u64; 2]>()).reader();
+                let (offset, position) = (argument.read::<u64>()?, argument.read::<u64>()?);
+                match Region::at(offset) {
+                    Some(Region::Ring(stream)) => self.set_position(stream, position),
+                    Some(Region::Classic) | None => Err(EINVAL),
+                }
+            }
+            _ => Err(ENOTTY),
         }
-        let position = UserSlice::new(UserPtr::from_addr(argument), size_of::<u64>()).reader().read::<u64>()?;
-        if position > self.profiler.committed() {
+    }
+
+    fn set_position(&self, stream: Stream, position: u64) -> Result {
+        if position > self.regions.committed(stream).ok_or(EINVAL)? {
             return Err(EINVAL);
         }
-        self.position.store(position, Relaxed);
-        Ok(())
+        self.positions.lock().set(stream, position)
     }
 
     /// The events that there are, after `table` was told where to wait for more.
     fn poll(&self, file: &File, table: &PollTable<'_>) -> u32 {
-        self.profiler.wait_for_records(file, table);
-        if self.profiler.committed() > self.position.load(Relaxed) {
-            bindings::POLLIN | bindings::POLLRDNORM
-        } else {
-            0
+        let mut events = 0;
+        for (stream, position) in self.positions.lock().iter() {
+            self.regions.wait(stream, file, table);
+            if self.regions.committed(stream).is_some_and(|committed| committed > position) {
+                events = bindings::POLLIN | bindings::POLLRDNORM;
+            }
         }
+        events
     }
 }
 
@@ -171,13 +190,13 @@ unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::fil
     let misc = unsafe { (*file).private_data.cast::<bindings::miscdevice>() };
     // SAFETY: It is the `misc` of a `Device`, which lives while its device is registered.
     let device = unsafe { &*kernel::container_of!(Opaque::cast_from(misc), Device, misc) };
-    match KBox::new(Reader { profiler: device.profiler.clone(), position: Atomic::new(0) }, GFP_KERNEL) {
+    match Reader::new(device.regions.clone()) {
         Ok(reader) => {
-            // SAFETY: The file is being opened, so nobody else looks at it.
-            unsafe { (*file).private_data = KBox::into_raw(reader).cast() };
+            // SAFETY: The file is being opened, so this thread alone has it. `release` takes the box back.
+            unsafe { (*file).private_data = reader.into_foreign() };
             0
         }
-        Err(_) => ENOMEM.to_errno(),
+        Err(error) => error.to_errno(),
     }
 }
 
@@ -185,8 +204,8 @@ unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::fil
 ///
 /// Called by the VFS only, once, when the last reference to an open file is gone.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open` put a box there, and nobody else has the file any more.
-    drop(unsafe { KBox::from_raw((*file).private_data.cast::<Reader>()) });
+    // SAFETY: `open` put a box there, and this is the last use of the file.
+    drop(unsafe { Pin::<KBox<Reader>>::from_foreign((*file).private_data) });
     0
 }
 

@@ -21,8 +21,10 @@ mod memory;
 mod params;
 #[cfg(mp3_planted)]
 mod planted;
+mod positions;
 mod procfs;
 mod profiler;
+mod regions;
 mod registry;
 mod sampler;
 mod task;
@@ -32,6 +34,7 @@ use crate::chardev::Device;
 use crate::params::Params;
 use crate::procfs::StatusFile;
 use crate::profiler::Profiler;
+use crate::regions::Regions;
 use crate::sampler::Sampler;
 use kernel::prelude::*;
 
@@ -82,7 +85,7 @@ impl kernel::Module for Mp3 {
         let status = StatusFile::new(profiler.clone())?;
         // Last, so that nothing can fail after it: a module whose init fails is freed, also while somebody has its device
         // open. procfs waits for its callers; the VFS does not.
-        let device = KBox::pin_init(Device::new(profiler), GFP_KERNEL)?;
+        let device = KBox::pin_init(Device::new(Regions::new(profiler)), GFP_KERNEL)?;
         pr_info!(
             "loaded: {} Hz, a ring of {} records, at most {} processes\n",
             params.rate_hz,
