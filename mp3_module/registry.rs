@@ -115,8 +115,7 @@ impl Entry {
             flags,
             threads: sample.threads,
             comm: sample.comm,
-            resident_pages: sample.resident_pages,
-            swapped_pages: sample.swapped_pages,
+            levels: sample.levels,
         };
         self.record.update(&state, &totals);
         Change { interval: Interval::between(&before, &totals), dead: sample.dead }

@@ -9,7 +9,7 @@
 
 use crate::abi::command::Pid;
 use crate::abi::samples::cputime::{RawTimes, SplitTimes};
-use crate::abi::samples::{Totals, COMM_BYTES};
+use crate::abi::samples::{Levels, Totals, COMM_BYTES};
 use crate::compat;
 use crate::ffi;
 use core::ptr::{self, NonNull};
@@ -128,10 +128,8 @@ pub(crate) struct Sample {
     pub(crate) dead: bool,
     /// The kernel counts delays for this process.
     pub(crate) has_delays: bool,
-    /// File, anonymous and shared pages in memory.
-    pub(crate) resident_pages: u64,
-    /// Pages in swap.
-    pub(crate) swapped_pages: u64,
+    /// Counters as they stand.
+    pub(crate) levels: Levels,
 }
 
 impl Process {
@@ -178,7 +176,7 @@ impl Process {
         self.glance = self.glance(rcu);
         let (reading, leader) = self.read_final(rcu);
         // SAFETY: The leader is valid in this RCU section.
-        let (resident_pages, swapped_pages) = unsafe { self.pages(leader) };
+        let levels = unsafe { self.levels(leader) };
         self.times = self.times.advance(&reading.times);
 
         let mut totals = reading.totals;
@@ -193,8 +191,7 @@ impl Process {
             exec_id,
             dead: reading.is_dead(),
             has_delays: reading.has_delays,
-            resident_pages,
-            swapped_pages,
+            levels,
         }
     }
 
@@ -423,7 +420,7 @@ impl Process {
     /// # Safety
     ///
     /// `leader` is valid.
-    unsafe fn pages(&mut self, leader: *const bindings::task_struct) -> (u64, u64) {
+    unsafe fn levels(&mut self, leader: *const bindings::task_struct) -> Levels {
         // SAFETY: The caller promises that `leader` is valid.
         let current = unsafe { read_once!(leader.mm) };
         let held = self.memory.as_ref().map_or(ptr::null_mut(), |memory| memory.as_raw());
@@ -433,11 +430,11 @@ impl Process {
             // SAFETY: As above; `Mm` is a transparent wrapper.
             self.memory = NonNull::new(memory).map(|memory| unsafe { ARef::from_raw(memory.cast()) });
         }
-        let Some(memory) = &self.memory else { return (0, 0) };
+        let Some(memory) = &self.memory else { return Levels::default() };
         let pages = Pages::of(memory);
         let count = |pages: i64| u64::try_from(pages).unwrap_or(0);
         let resident = count(pages.file).saturating_add(count(pages.anonymous)).saturating_add(count(pages.shared));
-        (resident, count(pages.swapped))
+        Levels { resident_pages: resident, swapped_pages: count(pages.swapped) }
     }
 }
 

@@ -49,7 +49,7 @@ impl Format for Csv {
                 out.extend_from_slice(b"n/a");
             }
         }
-        for number in [sample.resident_pages, sample.swapped_pages] {
+        for number in [sample.levels.resident_pages, sample.levels.swapped_pages] {
             out.push(b',');
             push_number(out, number);
         }

@@ -47,7 +47,9 @@ impl Format for Json {
                 out.extend_from_slice(b"null");
             }
         }
-        for (name, number) in [("resident_pages", sample.resident_pages), ("swapped_pages", sample.swapped_pages)] {
+        for (name, number) in
+            [("resident_pages", sample.levels.resident_pages), ("swapped_pages", sample.levels.swapped_pages)]
+        {
             out.push(b',');
             push_name(out, name);
             push_number(out, number);

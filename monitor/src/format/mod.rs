@@ -141,8 +141,7 @@ mod tests {
             comm: name,
             registration: 3,
             totals: Totals::from_array(std::array::from_fn(|index| index as u64 + 1)),
-            resident_pages: 100,
-            swapped_pages: 0,
+            levels: abi::samples::Levels { resident_pages: 100, swapped_pages: 0 },
         }
     }
 

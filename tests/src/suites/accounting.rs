@@ -432,7 +432,7 @@ fn resident_pages() -> Outcome {
     child.wait_done()?;
     status::unregister(child.pid())?;
     let records = samples.until_final(child.pid())?;
-    let grown = records.last().unwrap().resident_pages - records[0].resident_pages;
+    let grown = records.last().unwrap().levels.resident_pages - records[0].levels.resident_pages;
     // The kernel adds up per CPU and passes on in batches of 32 or twice the CPUs, for each of three counters.
     ensure!((4700..=5300).contains(&grown), "{grown}");
     Ok(())

@@ -122,8 +122,8 @@ fn shown(record: &SampleRecord) -> Vec<(&'static str, Value)> {
         ("thrashing_delay_ns_total", delay(totals.thrashing_delay_ns)),
         ("compact_delay_ns_total", delay(totals.compact_delay_ns)),
         ("wpcopy_delay_ns_total", delay(totals.wpcopy_delay_ns)),
-        ("resident_pages", record.resident_pages.into()),
-        ("swapped_pages", record.swapped_pages.into()),
+        ("resident_pages", record.levels.resident_pages.into()),
+        ("swapped_pages", record.levels.swapped_pages.into()),
     ]
 }
 
