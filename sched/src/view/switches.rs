@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Context switches of each CPU. From the counts in the rings' headers: exact, whatever records were lost.
+
+use super::{Filter, View};
+use crate::event::{since, Timed, What};
+use crate::fact::Fact;
+use crate::state::State;
+use crate::table::{column, Out, Schema, Table, Unit, Value};
+use crate::thread::Mode;
+use abi::events::header::Counts;
+use abi::events::Event;
+
+/// A row a CPU, and one for all.
+pub const SWITCHES: Schema = Schema {
+    name: "switches",
+    columns: &[
+        column("cpu", "CPU", Unit::Text),
+        column("switches", "switches", Unit::Count),
+        column("voluntary", "voluntary", Unit::Count),
+        column("involuntary", "involuntary", Unit::Count),
+        column("from_idle", "from idle", Unit::Count),
+        column("per_second", "per second", Unit::Number),
+        column("idle_share", "idle %", Unit::Share),
+    ],
+};
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    /// The header's counts at the beginning of the interval, and when.
+    base: Option<(Counts, u64)>,
+    /// Counted from records, where there is no header.
+    seen: Counts,
+    idle_ns: u64,
+    /// The part of `idle_ns` that is known: since when.
+    idle_since: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Switches {
+    filter: Filter,
+    rows: Vec<Row>,
+    start: Option<u64>,
+}
+
+impl Switches {
+    /// Of the CPUs that `filter` wants.
+    pub fn new(filter: Filter) -> Self {
+        Switches { filter, ..Switches::default() }
+    }
+
+    fn row(&mut self, cpu: u32) -> &mut Row {
+        let cpu = cpu as usize;
+        if self.rows.len() <= cpu {
+            self.rows.resize(cpu + 1, Row::default());
+        }
+        &mut self.rows[cpu]
+    }
+}
+
+impl View for Switches {
+    fn event(&mut self, timed: &Timed, facts: &[Fact], _state: &State, _out: &mut dyn Out) {
+        if let What::Counts(counts) = &timed.what {
+            let row = self.row(timed.cpu);
+            row.base.get_or_insert((*counts, timed.ns));
+            return;
+        }
+        self.start.get_or_insert(timed.ns);
+        let start = self.start.unwrap_or_default();
+        if let What::Event(Event::Switch(switch)) = &timed.what {
+            let seen = &mut self.row(timed.cpu).seen;
+            seen.switches += 1;
+            if switch.prev == 0 {
+                seen.from_idle += 1;
+            } else if switch.flags.contains(abi::events::SwitchFlags::VOLUNTARY) {
+                seen.voluntary += 1;
+            }
+        }
+        for fact in facts {
+            if let Fact::Slice(slice) = fact {
+                let row = self.row(slice.cpu);
+                row.idle_since.get_or_insert(slice.from.unwrap_or(slice.to).max(start));
+                if slice.task.is_idle() {
+                    let from = slice.from.unwrap_or(slice.to).max(start);
+                    row.idle_ns += slice.to.saturating_sub(from);
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, state: &State, out: &mut dyn Out) {
+        let mut table = Table::new(&SWITCHES);
+        let (mut all, mut all_ns, mut idle, mut cpus, mut known) = (Counts::default(), 0_u64, 0.0, 0_u32, true);
+        let start = self.start.unwrap_or(state.now);
+        for (cpu, here) in state.cpus().iter().enumerate() {
+            let id = cpu as u32;
+            if !self.filter.wants_cpu(id) {
+                continue;
+            }
+            let row = *self.row(id);
+            let (counts, ns) = match (row.base, here.counts, here.counted) {
+                (Some((base, from)), Some((_, last)), Some((_, to))) if to > from => {
+                    (since(&last, &base), to.saturating_sub(from))
+                }
+                _ => (row.seen, state.now.saturating_sub(start)),
+            };
+            if counts == Counts::default() && here.current.is_none() {
+                continue;
+            }
+            // A CPU that is idle now adds what has passed, and one that wrote nothing was in one state all the time.
+            let running = here.current.and_then(|id| state.thread(id)).filter(|thread| thread.mode == Mode::Running);
+            let now_idle = match running {
+                Some(thread) if thread.id.is_idle() => state.now.saturating_sub(thread.since.max(start)),
+                _ => 0,
+            };
+            let begin = row.idle_since.or(running.map(|thread| thread.since.max(start)));
+            let seen_ns = begin.map(|begin| state.now.saturating_sub(begin)).filter(|ns| *ns > 0);
+            let idle_share = seen_ns.map(|seen| ((row.idle_ns + now_idle) as f64 / seen as f64).min(1.0));
+            table.rows.push(line(Value::Text(id.to_string()), &counts, ns, idle_share));
+            all = Counts {
+                switches: all.switches + counts.switches,
+                voluntary: all.voluntary + counts.voluntary,
+                from_idle: all.from_idle + counts.from_idle,
+                ..all
+            };
+            all_ns = all_ns.max(ns);
+            cpus += 1;
+            match idle_share {
+                Some(share) => idle += share,
+                None => known = false,
+            }
+        }
+        let share = (known && cpus > 0).then(|| idle / f64::from(cpus.max(1)));
+        table.rows.push(line("all".into(), &all, all_ns, share));
+        out.table(&table);
+    }
+
+    fn restart(&mut self, state: &State) {
+        self.start = Some(state.now);
+        for (cpu, here) in state.cpus().iter().enumerate() {
+            let row = self.row(cpu as u32);
+            *row = Row::default();
+            row.base = here.counts.zip(here.counted).map(|((_, last), (_, at))| (last, at));
+        }
+    }
+}
+
+fn line(cpu: Value, counts: &Counts, ns: u64, idle_share: Option<f64>) -> Vec<Value> {
+    vec![
+        cpu,
+        counts.switches.into(),
+        counts.voluntary.into(),
+        counts.involuntary().into(),
+        counts.from_idle.into(),
+        (counts.switches as f64 * 1e9 / ns as f64).into(),
+        idle_share.into(),
+    ]
+}
