@@ -13,6 +13,8 @@
 //!
 //! Nothing else is a command: no sign, no second separator, no NUL, no empty line.
 
+use core::fmt;
+
 /// A process ID as user space writes it: in the writer's PID namespace, always positive.
 pub type Pid = i32;
 
@@ -43,6 +45,44 @@ impl Command {
             b'U' => Ok(Command::Unregister(pid)),
             _ => Err(NotACommand),
         }
+    }
+}
+
+impl fmt::Display for Command {
+    /// The line, without a line feed: what [`Command::parse`] takes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Register(pid) => write!(f, "R {pid}"),
+            Command::Unregister(pid) => write!(f, "U {pid}"),
+        }
+    }
+}
+
+/// A line that a read of `/proc/mp3/status` returns: `<pid>: <user CPU time in ns>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusLine {
+    /// The process, in the reader's PID namespace.
+    pub pid: Pid,
+    /// Time in user mode since the process was forked, ns.
+    pub user_ns: u64,
+}
+
+impl StatusLine {
+    /// Parses a line, without its line feed; `None` for anything else.
+    pub fn parse(line: &str) -> Option<Self> {
+        let (pid, user_ns) = line.split_once(": ")?;
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(pid) || !is_number(user_ns) {
+            return None;
+        }
+        Some(StatusLine { pid: pid.parse().ok()?, user_ns: user_ns.parse().ok()? })
+    }
+}
+
+impl fmt::Display for StatusLine {
+    /// The line, without a line feed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pid, self.user_ns)
     }
 }
 
@@ -186,6 +226,27 @@ mod tests {
             b"\xffR 1",
         ] {
             assert_eq!(Command::parse(line), Err(NotACommand), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_parsed() {
+        for pid in [1, 22, i32::MAX] {
+            for command in [Register(pid), Unregister(pid)] {
+                assert_eq!(Command::parse(command.to_string().as_bytes()), Ok(command));
+            }
+            for user_ns in [0, u64::MAX] {
+                let line = StatusLine { pid, user_ns };
+                assert_eq!(StatusLine::parse(&line.to_string()), Some(line));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_pid_and_time() {
+        assert_eq!(StatusLine::parse("12: 3400"), Some(StatusLine { pid: 12, user_ns: 3400 }));
+        for line in ["", "12", "12:3400", "x: 1", "12: 1 2", "12: -1", "+1: 2", "1: 99999999999999999999"] {
+            assert_eq!(StatusLine::parse(line), None, "{line:?}");
         }
     }
 

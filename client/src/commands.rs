@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/proc/mp3/status`: one write for each command.
+//! `/proc/mp3/status`: register, unregister, list, and what the errors mean.
 
+use abi::command::{Command, StatusLine};
 use nix::errno::Errno;
 use nix::unistd;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// What is to happen to a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// `R`: profile it.
-    Register,
-    /// `U`: stop profiling it.
-    Unregister,
-}
 
 /// The file, open for commands.
 #[derive(Debug)]
@@ -37,13 +29,21 @@ pub enum StatusError {
         /// Why not.
         source: io::Error,
     },
+    /// A line of the list is not one.
+    #[error("{path}: line {number}: not 'PID: ns': {line}")]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        number: usize,
+        /// The line.
+        line: String,
+    },
     /// The module refused a command.
-    #[error("{}", refusal(*verb, *pid, *errno))]
+    #[error("{}", refusal(*command, *errno))]
     Refused {
         /// What was asked for.
-        verb: Verb,
-        /// For which process.
-        pid: i32,
+        command: Command,
         /// How the module answered.
         errno: Errno,
     },
@@ -62,20 +62,16 @@ impl Status {
     }
 
     /// Gives one command. Allocates nothing, so that it takes no page fault the second time.
-    pub fn write(&self, verb: Verb, pid: i32) -> Result<(), StatusError> {
-        self.write_errno(verb, pid).map_err(|errno| StatusError::Refused { verb, pid, errno })
+    pub fn write(&self, command: Command) -> Result<(), StatusError> {
+        self.write_errno(command).map_err(|errno| StatusError::Refused { command, errno })
     }
 
     /// Like [`Status::write`], for a caller that can only pass on a number.
-    pub fn write_errno(&self, verb: Verb, pid: i32) -> Result<(), Errno> {
+    pub fn write_errno(&self, command: Command) -> Result<(), Errno> {
         let mut line = [0; 16];
         let mut rest = &mut line[..];
-        let letter = match verb {
-            Verb::Register => 'R',
-            Verb::Unregister => 'U',
-        };
         // At most 2 + 11 + 1 bytes.
-        writeln!(rest, "{letter} {pid}").map_err(|_| Errno::EINVAL)?;
+        writeln!(rest, "{command}").map_err(|_| Errno::EINVAL)?;
         let left = rest.len();
         let line = &line[..line.len() - left];
         loop {
@@ -90,8 +86,22 @@ impl Status {
     }
 }
 
+/// The registered processes that have a PID in this namespace, in the order of the file at `path`.
+///
+/// # Errors
+///
+/// The file cannot be opened or read, or does not hold such lines.
+pub fn list(path: &Path) -> Result<Vec<StatusLine>, StatusError> {
+    let text = fs::read_to_string(path).map_err(|source| open_error(path, source))?;
+    let lines = text.lines().enumerate().map(|(index, line)| {
+        let wrong = || StatusError::Line { path: path.to_owned(), number: index + 1, line: line.to_owned() };
+        StatusLine::parse(line).ok_or_else(wrong)
+    });
+    lines.collect()
+}
+
 /// What an error of opening `path` means.
-pub fn open_error(path: &Path, source: io::Error) -> StatusError {
+fn open_error(path: &Path, source: io::Error) -> StatusError {
     let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::NotFound => StatusError::Absent(path),
@@ -107,18 +117,18 @@ fn access_hint(error: &io::Error) -> &'static str {
 }
 
 /// A sentence for every error that the module has.
-fn refusal(verb: Verb, pid: i32, errno: Errno) -> String {
-    let (done, what) = match verb {
-        Verb::Register => ("registered", "register"),
-        Verb::Unregister => ("unregistered", "unregister"),
+fn refusal(command: Command, errno: Errno) -> String {
+    let (pid, done, what) = match command {
+        Command::Register(pid) => (pid, "registered", "register"),
+        Command::Unregister(pid) => (pid, "unregistered", "unregister"),
     };
-    match (errno, verb) {
+    match (errno, command) {
         (Errno::ESRCH, _) => format!("PID {pid}: no such process"),
         (Errno::EPERM | Errno::EACCES, _) => format!(
             "PID {pid}: not yours to {what}; be its user, or have CAP_PERFMON or CAP_SYS_PTRACE (root has both)"
         ),
         (Errno::EEXIST, _) => format!("PID {pid}: registered already, by itself or through another of its threads"),
-        (Errno::ENOENT, Verb::Unregister) => format!("PID {pid}: not registered; it may have ended meanwhile"),
+        (Errno::ENOENT, Command::Unregister(_)) => format!("PID {pid}: not registered; it may have ended meanwhile"),
         (Errno::ENOSPC, _) => format!(
             "PID {pid}: as many processes are registered as the module takes; unregister some, or load mp3.ko with a larger \
              max_processes"
@@ -138,22 +148,22 @@ pub struct Registration<'a> {
 impl<'a> Registration<'a> {
     /// Registers `pid`.
     pub fn new(status: &'a Status, pid: i32) -> Result<Self, StatusError> {
-        status.write(Verb::Register, pid)?;
+        status.write(Command::Register(pid))?;
         Ok(Registration { status, pid })
     }
 
     /// Unregisters it, and says if that failed.
     pub fn end(self) -> Result<(), StatusError> {
-        let done = self.status.write(Verb::Unregister, self.pid);
+        let done = self.status.write(Command::Unregister(self.pid));
         std::mem::forget(self);
         done
     }
 }
 
 impl Drop for Registration<'_> {
-    /// For ways out that nobody planned. The module itself forgets a process that has died.
+    /// For ways out by an error. The module itself drops the registration of a process that has died.
     fn drop(&mut self) {
-        let _ = self.status.write(Verb::Unregister, self.pid);
+        let _ = self.status.write(Command::Unregister(self.pid));
     }
 }
 
@@ -163,19 +173,20 @@ mod tests {
 
     #[test]
     fn every_refusal_says_what_to_do() {
-        let message = |verb, errno| StatusError::Refused { verb, pid: 12, errno }.to_string();
-        assert_eq!(message(Verb::Register, Errno::ESRCH), "PID 12: no such process");
-        assert!(message(Verb::Register, Errno::EPERM).contains("CAP_PERFMON"));
-        assert!(message(Verb::Register, Errno::EEXIST).contains("registered already"));
-        assert!(message(Verb::Register, Errno::ENOSPC).contains("max_processes"));
-        assert!(message(Verb::Unregister, Errno::ENOENT).contains("not registered"));
-        assert_eq!(message(Verb::Unregister, Errno::ENOMEM), "PID 12: not unregistered: Out of memory");
+        let message =
+            |command: fn(i32) -> Command, errno| StatusError::Refused { command: command(12), errno }.to_string();
+        assert_eq!(message(Command::Register, Errno::ESRCH), "PID 12: no such process");
+        assert!(message(Command::Register, Errno::EPERM).contains("CAP_PERFMON"));
+        assert!(message(Command::Register, Errno::EEXIST).contains("registered already"));
+        assert!(message(Command::Register, Errno::ENOSPC).contains("max_processes"));
+        assert!(message(Command::Unregister, Errno::ENOENT).contains("not registered"));
+        assert_eq!(message(Command::Unregister, Errno::ENOMEM), "PID 12: not unregistered: Out of memory");
     }
 
     #[test]
     fn the_longest_command_has_room() {
-        assert_eq!(Status::rehearsal().unwrap().write_errno(Verb::Unregister, i32::MAX), Ok(()));
-        assert_eq!(Status::rehearsal().unwrap().write_errno(Verb::Unregister, i32::MIN), Ok(()));
+        assert_eq!(Status::rehearsal().unwrap().write_errno(Command::Unregister(i32::MAX)), Ok(()));
+        assert_eq!(Status::rehearsal().unwrap().write_errno(Command::Unregister(i32::MIN)), Ok(()));
     }
 
     #[test]

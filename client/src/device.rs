@@ -1,38 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/mp3`: the ring of samples, mapped read-only and read in place.
+//! `/dev/mp3`: open, map a ring, positions.
 
-use abi::device::{MP3_IOC_SET_POSITION_NR, MP3_IOC_TYPE, SAMPLES_OFFSET};
+use crate::ring::{Region, Ring};
+use abi::device::{MP3_IOC_SET_POSITION_NR, MP3_IOC_SET_REGION_POSITION_NR, MP3_IOC_TYPE};
+use abi::events::EVENT_WORDS;
 use abi::header::{Header, HeaderError, HEADER_BYTES};
+use abi::regions::Region as Place;
+use abi::samples::SAMPLE_WORDS;
 use abi::stream::Stream;
-use abi::words::ReadWords;
-use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{fence, Ordering};
 
 mod ioctl {
-    use super::{MP3_IOC_SET_POSITION_NR, MP3_IOC_TYPE};
+    use super::{MP3_IOC_SET_POSITION_NR, MP3_IOC_SET_REGION_POSITION_NR, MP3_IOC_TYPE};
 
     nix::ioctl_write_ptr! {
         /// [`abi::device::MP3_IOC_SET_POSITION`].
         set_position, MP3_IOC_TYPE, MP3_IOC_SET_POSITION_NR, u64
     }
+    nix::ioctl_write_ptr! {
+        /// [`abi::device::MP3_IOC_SET_REGION_POSITION`].
+        set_region_position, MP3_IOC_TYPE, MP3_IOC_SET_REGION_POSITION_NR, [u64; 2]
+    }
 }
 
-/// The device, open, with its ring of samples mapped.
+/// The device, open.
 ///
-/// A plain file with the same contents will do as well (an image of the ring, at the same offset): it is read in the same
+/// A plain file with the same contents will do as well (an image of the rings, at the same offsets): it is read in the same
 /// way, and only has nothing to wait for.
 #[derive(Debug)]
 pub struct Device {
+    path: PathBuf,
     file: File,
-    samples: Region,
-    header: Header,
-    is_image: bool,
+    /// Bytes of a plain file.
+    image_bytes: Option<u64>,
 }
 
 /// The device cannot be used. The message says what to do.
@@ -65,13 +70,17 @@ pub enum DeviceError {
     Header {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with its first page.
+        /// What is wrong with the first page of the ring.
         source: HeaderError,
     },
 }
 
 impl Device {
-    /// Opens the device at `path`, checks its header and maps its ring.
+    /// Opens the device at `path`. Maps nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is neither a char device nor a plain file.
     pub fn open(path: &Path) -> Result<Self, DeviceError> {
         let io = |action| move |source| DeviceError::Io { path: path.to_owned(), action, source };
         let file = OpenOptions::new().read(true).open(path).map_err(|source| match source.kind() {
@@ -80,42 +89,59 @@ impl Device {
             _ => io("open")(source),
         })?;
         let metadata = file.metadata().map_err(io("look at it"))?;
-        let is_image = metadata.is_file();
-        if !is_image && !metadata.file_type().is_char_device() {
+        if !metadata.is_file() && !metadata.file_type().is_char_device() {
             return Err(DeviceError::Kind(path.to_owned()));
         }
+        let image_bytes = metadata.is_file().then_some(metadata.len());
+        Ok(Device { path: path.to_owned(), file, image_bytes })
+    }
+
+    /// Maps the ring of samples.
+    ///
+    /// # Errors
+    ///
+    /// The mapping is refused, or what is there is not a ring of samples of this ABI version.
+    pub fn samples(&self) -> Result<Ring<SAMPLE_WORDS>, DeviceError> {
+        self.map(Stream::Samples)
+    }
+
+    /// Maps the ring of the events of `cpu`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::samples`]; `ENXIO` without a session, or where that CPU has no ring.
+    pub fn events(&self, cpu: u32) -> Result<Ring<EVENT_WORDS>, DeviceError> {
+        self.map(Stream::Events { cpu })
+    }
+
+    /// Maps the header page of the ring of `stream`, checks it, and then maps all of the ring. The header says that
+    /// records have the size of the stream's; it is for the callers here that `WORDS` is that size.
+    fn map<const WORDS: usize>(&self, stream: Stream) -> Result<Ring<WORDS>, DeviceError> {
+        debug_assert_eq!(stream.record_bytes(), 8 * WORDS as u64);
+        let offset = Place::Ring(stream).offset();
+        let path = || self.path.clone();
         // The device refuses what is beyond its ring; of a file, nothing that is beyond its end may be mapped.
-        let available = is_image.then(|| metadata.len().saturating_sub(SAMPLES_OFFSET));
-        let wrong = |source| DeviceError::Header { path: path.to_owned(), source };
+        let available = self.image_bytes.map(|bytes| bytes.saturating_sub(offset));
+        let wrong = |source| DeviceError::Header { path: path(), source };
         let map = |bytes: usize, short: DeviceError| {
             if available.is_some_and(|available| (bytes as u64) > available) {
                 return Err(short);
             }
-            Region::map(&file, SAMPLES_OFFSET, bytes).map_err(io("map its ring"))
+            let failed = |source| DeviceError::Io { path: path(), action: "map its ring", source };
+            Region::map(&self.file, offset, bytes).map_err(failed)
         };
         let page = map(HEADER_BYTES, wrong(HeaderError::Short))?;
-        let header = Header::read(&page, Stream::Samples).map_err(wrong)?;
+        let header = Header::read(&page, stream).map_err(wrong)?;
         let bytes = header.region_bytes().ok_or(wrong(HeaderError::Geometry))?;
-        let samples = map(bytes, DeviceError::Truncated(path.to_owned()))?;
-        Ok(Device { file, samples, header, is_image })
+        Ok(Ring::new(map(bytes, DeviceError::Truncated(path()))?, header))
     }
 
-    /// What never changes of the ring's header.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The ring of samples.
-    pub fn samples(&self) -> &Region {
-        &self.samples
-    }
-
-    /// A plain file: nothing will wake whoever waits for it.
+    /// Whether this is a plain file: `poll` does not wait for it.
     pub fn is_image(&self) -> bool {
-        self.is_image
+        self.image_bytes.is_some()
     }
 
-    /// Has `poll` report the device readable when there are records from `position` on.
+    /// Has `poll` report the device readable when there are samples from `position` on.
     ///
     /// # Errors
     ///
@@ -125,73 +151,23 @@ impl Device {
         unsafe { ioctl::set_position(self.file.as_raw_fd(), &position) }?;
         Ok(())
     }
+
+    /// Has `poll` report the device readable when there are records of `stream` from `position` on. From the first call
+    /// for another stream than samples on, `poll` is for the streams that such a call was made for.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a position that the writer has not reached, or where the stream has no ring.
+    pub fn set_stream_position(&self, stream: Stream, position: u64) -> io::Result<()> {
+        let argument = [Place::Ring(stream).offset(), position];
+        // SAFETY: the descriptor is open as long as `self` is, and the ioctl reads 16 bytes, which are `argument`'s.
+        unsafe { ioctl::set_region_position(self.file.as_raw_fd(), &argument) }?;
+        Ok(())
+    }
 }
 
 impl AsFd for Device {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
-    }
-}
-
-/// A part of the device, mapped read-only, as words.
-///
-/// # Invariants
-///
-/// `words` words from `map`'s start on are mapped and readable as long as `map` lives, and the start is aligned to a page.
-#[derive(Debug)]
-pub struct Region {
-    map: MmapRaw,
-    words: usize,
-}
-
-impl Region {
-    fn map(file: &File, offset: u64, bytes: usize) -> io::Result<Self> {
-        let map = MmapOptions::new().offset(offset).len(bytes).map_raw_read_only(file)?;
-        // INVARIANT: `bytes` bytes are mapped, and the offset is that of a page.
-        Ok(Region { map, words: bytes / size_of::<u64>() })
-    }
-}
-
-impl ReadWords for Region {
-    fn word_count(&self) -> usize {
-        self.words
-    }
-
-    #[inline]
-    fn load_relaxed(&self, index: usize) -> u64 {
-        if index >= self.words {
-            return 0;
-        }
-        // SAFETY: by the invariant this word is mapped, readable and aligned. The kernel may be storing to it: volatile, so
-        // that it is loaded once and in one piece, and never through a reference.
-        unsafe { self.map.as_ptr().cast::<u64>().add(index).read_volatile() }
-    }
-
-    #[inline]
-    fn load_acquire(&self, index: usize) -> u64 {
-        let word = self.load_relaxed(index);
-        // A fence and not an atomic load: an AtomicU64 is not to be had from memory that cannot be written to.
-        fence(Ordering::Acquire);
-        word
-    }
-
-    #[inline]
-    fn load_block(&self, index: usize, block: &mut [u64]) {
-        if index > self.words || block.len() > self.words - index {
-            // As a word at a time: what is not there is 0.
-            for (offset, word) in block.iter_mut().enumerate() {
-                *word = self.load_relaxed(index.saturating_add(offset));
-            }
-            return;
-        }
-        for (offset, word) in block.iter_mut().enumerate() {
-            // SAFETY: as in `load_relaxed`; the whole block is in the region, which was looked at once.
-            *word = unsafe { self.map.as_ptr().cast::<u64>().add(index + offset).read_volatile() };
-        }
-    }
-
-    #[inline]
-    fn fence_acquire(&self) {
-        fence(Ordering::Acquire);
     }
 }

@@ -2,7 +2,7 @@
 
 //! Cumulative records to intervals.
 
-use abi::record::{Flags, SampleRecord, Totals};
+use abi::samples::{Flags, SampleRecord, Totals};
 use rustc_hash::FxHashMap;
 
 /// What was last seen of each registration that has not ended.
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 /// resolution, and the sum of all intervals is right nevertheless.
 #[derive(Debug, Default)]
 pub struct Intervals {
-    /// The numbers are the module's own, counted up: nobody chooses them so that they collide.
+    /// The numbers are the module's own, counted up: no caller can choose them so that they collide.
     live: FxHashMap<u64, Seen>,
     begun: u64,
 }

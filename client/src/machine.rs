@@ -3,20 +3,11 @@
 //! What is being profiled.
 
 use abi::header::{Header, FEATURE_DELAYS};
+use format::comments::{Delays, Preamble};
+use format::utc::Utc;
 use nix::sys::utsname::uname;
 use nix::unistd::{sysconf, SysconfVar};
 use std::fs;
-
-/// Whether the kernel counts what processes wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delays {
-    /// Yes, of processes forked since it was switched on.
-    On,
-    /// It could: `kernel.task_delayacct` is 0.
-    Off,
-    /// It was built without.
-    Absent,
-}
 
 /// The machine this runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +38,25 @@ impl Machine {
             } else {
                 Delays::Off
             },
+        }
+    }
+
+    /// The top of a file of samples of this machine, from a ring that has `header`. `first_time_ns` is the
+    /// `CLOCK_MONOTONIC` of the first record, if there is one.
+    pub fn preamble(&self, header: &Header, first_time_ns: Option<u64>) -> Preamble {
+        let start = first_time_ns.map(|first| {
+            // Both clocks stand at the same instant in the header.
+            let since = first.saturating_sub(header.start_monotonic_ns);
+            Utc::from_unix_ns(header.start_realtime_ns.saturating_add(since)).to_string()
+        });
+        Preamble {
+            host: Some(self.host.clone()),
+            kernel: Some(self.kernel.clone()),
+            cpus: Some(self.cpus),
+            hz: Some(header.hz as f64),
+            rate_hz: Some(header.rate_hz as f64),
+            start,
+            delays: Some(self.delays.to_string()),
         }
     }
 }

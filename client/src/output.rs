@@ -43,7 +43,7 @@ impl<'a> Output<'a> {
                 return Ok(());
             }
             if signal {
-                return Err(io::Error::other("interrupted while nobody read the output; its end is missing"));
+                return Err(io::Error::other("interrupted while the output was not being read; its end is missing"));
             }
         }
     }

@@ -3,51 +3,51 @@
 //! Waiting for records, signals and a reader that goes away, all at once.
 
 use crate::device::Device;
-use crate::record::{Wait, Wake};
 use crate::signals::Signals;
-use crate::summary::Summary;
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-/// Looks again after so many ms, whatever the device says. Nothing depends on it.
-const LOOK_AGAIN_MS: u16 = 1_000;
-
-/// An image of a ring wakes nobody; look at it this often, in ms.
-const IMAGE_MS: u16 = 20;
-
-/// What is said while recording.
-pub trait Tell {
-    /// Nothing is registered, and there is nothing to print.
-    fn nothing_yet(&mut self) {}
-    /// So much was recorded.
-    fn progress(&mut self, _summary: &Summary) {}
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// There may be something new.
+    GoOn,
+    /// The end was asked for.
+    Stop,
 }
 
 /// Waits with poll(2).
+#[derive(Debug)]
 pub struct Poller<'a> {
     device: &'a Device,
     signals: &'a Signals,
-    /// The same file that is written to: it reports when nobody will read that any more.
+    /// The file that is written to, again: it reports when its reader is gone.
     output: OwnedFd,
-    tell: &'a mut dyn Tell,
 }
 
 impl<'a> Poller<'a> {
-    /// Waits for `device`, `signals` and the end of whoever reads `output`.
-    pub fn new(device: &'a Device, signals: &'a Signals, output: OwnedFd, tell: &'a mut dyn Tell) -> Self {
-        Poller { device, signals, output, tell }
+    /// Waits for `device`, `signals` and the end of the reader of `output`.
+    pub fn new(device: &'a Device, signals: &'a Signals, output: OwnedFd) -> Self {
+        Poller { device, signals, output }
     }
 
-    fn poll_all(&self, timeout: PollTimeout, for_device: bool) -> io::Result<()> {
+    /// Waits until a signal arrives, the reader of the output goes away, `timeout` has passed or, if `for_device`, the
+    /// device is readable.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` if the reader of the output is gone; what poll(2) returns; an error of the device.
+    pub fn wait(&self, timeout: Duration, for_device: bool) -> io::Result<Wake> {
         let device = if for_device { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut descriptors = [
             PollFd::new(self.output.as_fd(), PollFlags::empty()),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.device.as_fd(), device),
         ];
-        match poll(&mut descriptors, timeout) {
+        match poll(&mut descriptors, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -58,28 +58,6 @@ impl<'a> Poller<'a> {
         if device.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL) {
             return Err(io::Error::other("the device reports an error"));
         }
-        Ok(())
-    }
-}
-
-impl Wait for Poller<'_> {
-    fn nothing_yet(&mut self) {
-        self.tell.nothing_yet();
-    }
-
-    fn progress(&mut self, summary: &Summary) {
-        self.tell.progress(summary);
-    }
-
-    fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake> {
-        if pending {
-            self.poll_all(PollTimeout::ZERO, false)?;
-        } else if self.device.is_image() {
-            self.poll_all(PollTimeout::from(IMAGE_MS), false)?;
-        } else {
-            self.device.set_position(position)?;
-            self.poll_all(PollTimeout::from(LOOK_AGAIN_MS), true)?;
-        }
-        Ok(if self.signals.arrived() { Wake::Stop } else { Wake::GoOn })
+        Ok(if self.signals.arrived().is_some() { Wake::Stop } else { Wake::GoOn })
     }
 }

@@ -2,7 +2,7 @@
 
 //! Command names. A process may call itself any 15 bytes without NUL: line feeds, quotes, half a character.
 
-use abi::record::COMM_BYTES;
+use abi::samples::COMM_BYTES;
 
 /// A command name as printable UTF-8.
 ///

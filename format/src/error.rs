@@ -8,7 +8,7 @@ use std::io;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// A format version that this program does not read.
-    #[error("format version {found}: this plot reads version 1")]
+    #[error("format version {found}: this program reads version 1")]
     Version {
         /// The version as written in the file.
         found: String,

@@ -2,13 +2,13 @@
 
 //! An object a record, one a line.
 
-use super::{push_flags, push_number, Format, FIRST_DELAY, TOTALS_COLUMNS};
+use crate::columns::{COMM, FLAGS, JIFFIES, PID, REGISTRATION, THREADS, TICK, TIME_NS};
 use crate::comm::Printable;
-use crate::preamble::Preamble;
-use crate::summary::Summary;
-use abi::record::{Flags, SampleRecord};
+use crate::comments::{Preamble, Trailer};
+use crate::{flags, number, Format};
+use abi::samples::{Flags, SampleRecord, COUNTERS};
 
-/// The fields of [`super::Csv`], `null` where the kernel does not count. Records only: nothing before, nothing after.
+/// The fields of [`crate::processes::Csv`], `null` where the kernel does not count. Records only: nothing before, nothing after.
 #[derive(Debug, Default)]
 pub struct Json;
 
@@ -17,47 +17,40 @@ impl Format for Json {
 
     fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
         out.push(b'{');
-        for (name, number) in [("time_ns", sample.time_ns), ("tick", sample.tick), ("jiffies", sample.jiffies)] {
+        for (name, number) in [(TIME_NS, sample.time_ns), (TICK, sample.tick), (JIFFIES, sample.jiffies)] {
             push_name(out, name);
-            push_number(out, number);
+            number::write(out, number);
             out.push(b',');
         }
-        push_name(out, "pid");
-        push_number(out, sample.pid);
+        push_name(out, PID);
+        number::write(out, sample.pid);
         out.push(b',');
-        push_name(out, "comm");
+        push_name(out, COMM);
         push_string(out, Printable::new(sample.comm_bytes()).as_bytes());
         out.push(b',');
-        push_name(out, "registration");
-        push_number(out, sample.registration);
+        push_name(out, REGISTRATION);
+        number::write(out, sample.registration);
         out.push(b',');
-        push_name(out, "flags");
+        push_name(out, FLAGS);
         out.push(b'"');
-        push_flags(out, sample.flags);
+        flags::write(out, sample.flags);
         out.extend_from_slice(b"\",");
-        push_name(out, "threads");
-        push_number(out, sample.threads);
+        push_name(out, THREADS);
+        number::write(out, sample.threads);
         let counts_delays = sample.flags.contains(Flags::DELAYS);
-        for (index, (name, number)) in TOTALS_COLUMNS.into_iter().zip(sample.totals.to_array()).enumerate() {
+        for (counter, number) in COUNTERS.iter().zip(sample.numbers()) {
             out.push(b',');
-            push_name(out, name);
-            if index < FIRST_DELAY || counts_delays {
-                push_number(out, number);
+            push_name(out, counter.column);
+            if counts_delays || !counter.needs_delays {
+                number::write(out, number);
             } else {
                 out.extend_from_slice(b"null");
             }
         }
-        for (name, number) in
-            [("resident_pages", sample.levels.resident_pages), ("swapped_pages", sample.levels.swapped_pages)]
-        {
-            out.push(b',');
-            push_name(out, name);
-            push_number(out, number);
-        }
         out.extend_from_slice(b"}\n");
     }
 
-    fn summary(&mut self, _out: &mut Vec<u8>, _summary: &Summary) {}
+    fn trailer(&mut self, _out: &mut Vec<u8>, _trailer: &Trailer) {}
 }
 
 fn push_name(out: &mut Vec<u8>, name: &str) {
@@ -80,8 +73,8 @@ fn push_string(out: &mut Vec<u8>, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
     use super::*;
+    use crate::processes::tests::sample;
     use serde_json::Value;
 
     fn object(comm: &[u8], flags: Flags) -> Value {
@@ -96,7 +89,7 @@ mod tests {
         assert_eq!(object["time_ns"], 7_000_000_000_u64);
         assert_eq!(object["flags"], "first|delays");
         assert_eq!(object["wpcopy_delay_ns_total"], 13);
-        assert_eq!(object.as_object().unwrap().len(), 8 + TOTALS_COLUMNS.len() + 2);
+        assert_eq!(object.as_object().unwrap().len(), crate::columns::LEADING.len() + COUNTERS.len());
     }
 
     #[test]

@@ -1,63 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A row a record, as RFC 4180 has it, with `#` comment lines before and after.
+//! CSV as RFC 4180 has it: a row per process and tick, counters since registration, between comment lines.
 
-use super::{push_flags, push_number, push_summary, Format, FIRST_DELAY, TOTALS_COLUMNS};
+use crate::columns::{
+    COMM, FLAGS, LEADING, MAJOR_TOTAL, MINOR_TOTAL, PID, REGISTRATION, SYSTEM_NS_TOTAL, TEXT, TIME_NS, USER_NS_TOTAL,
+};
 use crate::comm::Printable;
-use crate::preamble::Preamble;
-use crate::summary::Summary;
-use abi::record::{Flags, SampleRecord};
+use crate::comments::{Kind, Preamble, Trailer};
+use crate::error::{shorten, LineError};
+use crate::{flags, number, Format};
+use abi::samples::{Flags, SampleRecord, COUNTERS};
 
-/// Every record as it stands in the ring, delay columns `n/a` where the kernel does not count.
+/// What a column says where the kernel does not count.
+pub const NOT_COUNTED: &str = "n/a";
+
+/// Columns that a reader needs. Totals among them never fall.
+pub const NEEDED: [&str; 7] = [TIME_NS, PID, COMM, MINOR_TOTAL, MAJOR_TOTAL, USER_NS_TOTAL, SYSTEM_NS_TOTAL];
+
+/// The writer: every record as it stands in the ring, delay columns [`NOT_COUNTED`] where the kernel does not count.
 #[derive(Debug, Default)]
 pub struct Csv;
 
 impl Format for Csv {
     fn preamble(&mut self, out: &mut Vec<u8>, preamble: &Preamble) {
-        preamble.write_comments(out, "processes");
+        preamble.write(out, Kind::Processes);
         out.extend_from_slice(
-            b"# units: time_ns is CLOCK_MONOTONIC; _ns in ns; _total since registration; pages of 4 KiB as they stand\n\
-              time_ns,tick,jiffies,pid,comm,registration,flags,threads",
+            b"# units: time_ns is CLOCK_MONOTONIC; _ns in ns; _total since registration; pages of 4 KiB as they stand\n",
         );
-        for column in TOTALS_COLUMNS {
-            out.push(b',');
-            out.extend_from_slice(column.as_bytes());
-        }
-        out.extend_from_slice(b",resident_pages,swapped_pages\n");
-    }
-
-    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
-        for number in [sample.time_ns, sample.tick, sample.jiffies] {
-            push_number(out, number);
-            out.push(b',');
-        }
-        push_number(out, sample.pid);
-        out.push(b',');
-        push_field(out, Printable::new(sample.comm_bytes()).as_bytes());
-        out.push(b',');
-        push_number(out, sample.registration);
-        out.push(b',');
-        push_flags(out, sample.flags);
-        out.push(b',');
-        push_number(out, sample.threads);
-        let counts_delays = sample.flags.contains(Flags::DELAYS);
-        for (index, number) in sample.totals.to_array().into_iter().enumerate() {
-            out.push(b',');
-            if index < FIRST_DELAY || counts_delays {
-                push_number(out, number);
-            } else {
-                out.extend_from_slice(b"n/a");
+        let counters = COUNTERS.iter().map(|counter| counter.column);
+        for (index, column) in LEADING.into_iter().chain(counters).enumerate() {
+            if index > 0 {
+                out.push(b',');
             }
-        }
-        for number in [sample.levels.resident_pages, sample.levels.swapped_pages] {
-            out.push(b',');
-            push_number(out, number);
+            out.extend_from_slice(column.as_bytes());
         }
         out.push(b'\n');
     }
 
-    fn summary(&mut self, out: &mut Vec<u8>, summary: &Summary) {
-        push_summary(out, summary);
+    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
+        for number in [sample.time_ns, sample.tick, sample.jiffies] {
+            number::write(out, number);
+            out.push(b',');
+        }
+        number::write(out, sample.pid);
+        out.push(b',');
+        push_field(out, Printable::new(sample.comm_bytes()).as_bytes());
+        out.push(b',');
+        number::write(out, sample.registration);
+        out.push(b',');
+        flags::write(out, sample.flags);
+        out.push(b',');
+        number::write(out, sample.threads);
+        let counts_delays = sample.flags.contains(Flags::DELAYS);
+        for (counter, number) in COUNTERS.iter().zip(sample.numbers()) {
+            out.push(b',');
+            if counts_delays || !counter.needs_delays {
+                number::write(out, number);
+            } else {
+                out.extend_from_slice(NOT_COUNTED.as_bytes());
+            }
+        }
+        out.push(b'\n');
+    }
+
+    fn trailer(&mut self, out: &mut Vec<u8>, trailer: &Trailer) {
+        trailer.write(out);
     }
 }
 
@@ -79,10 +86,165 @@ fn push_field(out: &mut Vec<u8>, field: &[u8]) {
     out.push(b'"');
 }
 
+/// One row, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time_ns: u64,
+    /// Process ID.
+    pub pid: u64,
+    /// Command name.
+    pub comm: String,
+    /// Which registration; none in files of other writers.
+    pub registration: Option<u64>,
+    /// What happened.
+    pub flags: Flags,
+    /// A value for each of [`Reader::columns`]; `None` where the kernel does not count it.
+    pub values: Vec<Option<u64>>,
+}
+
+/// The reader of the rows, by the names in the header row.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    fields: usize,
+    /// Place in the row and name of the columns with numbers.
+    numbers: Vec<(usize, String)>,
+    time: usize,
+    pid: usize,
+    comm: usize,
+    flags: Option<usize>,
+    registration: Option<usize>,
+}
+
+/// Whether `line` is the header row of such a file.
+pub fn is_header_row(line: &str) -> bool {
+    line.split(',').any(|name| name.trim() == MINOR_TOTAL)
+}
+
+impl Reader {
+    /// Takes the header row.
+    ///
+    /// # Errors
+    /// It is not CSV, or lacks one of the columns of [`NEEDED`].
+    pub fn new(header_row: &str) -> Result<Self, LineError> {
+        let head = split(header_row)?;
+        let place = |name: &str| head.iter().position(|column| column == name);
+        let needed = |name: &str| place(name).ok_or_else(|| LineError::NoColumn { column: name.into() });
+        for name in NEEDED {
+            needed(name)?;
+        }
+        let numbers = head
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !TEXT.contains(&name.as_str()))
+            .map(|(at, name)| (at, name.clone()));
+        Ok(Reader {
+            fields: head.len(),
+            numbers: numbers.collect(),
+            time: needed(TIME_NS)?,
+            pid: needed(PID)?,
+            comm: needed(COMM)?,
+            flags: place(FLAGS),
+            registration: place(REGISTRATION),
+        })
+    }
+
+    /// Names of the columns with numbers, in the order of [`Row::values`].
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.numbers.iter().map(|(_, name)| name.as_str())
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// It is not CSV, has another number of fields than the header row, or a needed column is not a whole number.
+    pub fn row(&self, line: &str) -> Result<Row, LineError> {
+        let mut fields = split(line)?;
+        if fields.len() != self.fields {
+            return Err(LineError::Fields { found: fields.len(), expected: self.fields });
+        }
+        let mut values = Vec::with_capacity(self.numbers.len());
+        for (place, name) in &self.numbers {
+            let needed = NEEDED.contains(&name.as_str());
+            values.push(match fields[*place].trim() {
+                NOT_COUNTED | "" if !needed => None,
+                field if needed => Some(number::read(name, field)?),
+                // A column that this program does not know may hold anything.
+                field => field.parse().ok(),
+            });
+        }
+        Ok(Row {
+            time_ns: number::read(TIME_NS, fields[self.time].trim())?,
+            pid: number::read(PID, fields[self.pid].trim())?,
+            registration: match self.registration {
+                Some(place) => Some(number::read(REGISTRATION, fields[place].trim())?),
+                None => None,
+            },
+            flags: self.flags.map_or(Flags::default(), |place| flags::read(&fields[place])),
+            comm: std::mem::take(&mut fields[self.comm]),
+            values,
+        })
+    }
+}
+
+/// Splits a line of CSV (RFC 4180, without line breaks in fields).
+fn split(line: &str) -> Result<Vec<String>, LineError> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let Some(quoted) = rest.strip_prefix('"') else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            fields.push(rest[..end].to_owned());
+            if end == rest.len() {
+                return Ok(fields);
+            }
+            rest = &rest[end + 1..];
+            continue;
+        };
+        let mut field = String::new();
+        let mut left = quoted;
+        loop {
+            let Some(end) = left.find('"') else {
+                return Err(LineError::Csv(format!("a quote is not closed: '{}'", shorten(rest))));
+            };
+            field.push_str(&left[..end]);
+            left = &left[end + 1..];
+            let Some(more) = left.strip_prefix('"') else { break };
+            field.push('"');
+            left = more;
+        }
+        fields.push(field);
+        match left.strip_prefix(',') {
+            Some(more) => rest = more,
+            None if left.is_empty() => return Ok(fields),
+            None => return Err(LineError::Csv(format!("text behind a quoted field: '{}'", shorten(left)))),
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{preamble, sample};
+pub(crate) mod tests {
     use super::*;
+    use crate::comments::tests::preamble;
+    use abi::samples::{Levels, Totals};
+
+    pub(crate) fn sample(comm: &[u8], flags: Flags) -> SampleRecord {
+        let mut name = [0; 16];
+        name[..comm.len()].copy_from_slice(comm);
+        SampleRecord {
+            sequence: 0,
+            time_ns: 7_000_000_000,
+            tick: 40,
+            jiffies: 4_294_937_296,
+            pid: 123,
+            flags,
+            threads: 2,
+            comm: name,
+            registration: 3,
+            totals: Totals::from_array(std::array::from_fn(|index| index as u64 + 1)),
+            levels: Levels { resident_pages: 100, swapped_pages: 0 },
+        }
+    }
 
     fn row(comm: &[u8], flags: Flags) -> String {
         let mut out = vec![];
@@ -120,5 +282,24 @@ mod tests {
         assert!(row(b"a,\"b\"", Flags::default()).contains(",123,\"a,\"\"b\"\"\",3,,2,"));
         assert!(row(b"a\nb", Flags::default()).contains(r",123,a\x0ab,3,"));
         assert!(row(b" a", Flags::default()).contains(",\" a\",3,"));
+    }
+
+    #[test]
+    fn a_row_is_read_as_it_was_written() {
+        let mut out = vec![];
+        Csv.preamble(&mut out, &preamble());
+        let head = String::from_utf8(out).unwrap();
+        let reader = Reader::new(head.lines().last().unwrap()).unwrap();
+        let read = reader.row(row(b"a,\"b\" ", Flags::FIRST | Flags::DELAYS).trim_end_matches('\n')).unwrap();
+        assert_eq!((read.time_ns, read.pid, read.registration), (7_000_000_000, 123, Some(3)));
+        assert_eq!((read.comm.as_str(), read.flags), ("a,\"b\" ", Flags::FIRST | Flags::DELAYS));
+        let value = |name| read.values[reader.columns().position(|column| column == name).unwrap()];
+        assert_eq!((value("minor_total"), value("wpcopy_delay_ns_total")), (Some(1), Some(13)));
+        assert_eq!(value("resident_pages"), Some(100));
+        let read = reader.row(row(b"a", Flags::default()).trim_end()).unwrap();
+        assert_eq!(
+            read.values.iter().filter(|value| value.is_none()).count(),
+            COUNTERS.iter().filter(|counter| counter.needs_delays).count()
+        );
     }
 }

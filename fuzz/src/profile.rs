@@ -4,8 +4,8 @@
 
 use flate2::write::GzEncoder;
 use flate2::Compression;
-use plot::error::Error;
-use plot::input::Lines;
+use format::error::Error;
+use format::input::Lines;
 use plot::processes::{self, Processes};
 use plot::profile::{self, Profile};
 use plot::trace::{Totals, Trace};
@@ -23,11 +23,11 @@ pub enum Read {
 /// Reads a file as `plot` does.
 pub fn read(bytes: &[u8]) -> Result<Read, Error> {
     let mut lines = Lines::new("file".into(), Cursor::new(bytes.to_vec()))?;
-    let preamble = profile::preamble(&mut lines)?;
-    if preamble.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
-        return processes::read(lines, preamble).map(Read::Processes);
+    let opening = profile::opening(&mut lines)?;
+    if opening.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
+        return processes::read(lines, opening).map(Read::Processes);
     }
-    profile::read(lines, preamble, None).map(Read::Profile)
+    profile::read(lines, opening, None).map(Read::Profile)
 }
 
 /// A file is read or refused with a message; what was read adds up; compression changes nothing.

@@ -9,11 +9,16 @@ use abi::header::{Header, HEADER_WORDS};
 use abi::record::{SAMPLE_WORDS, TOTALS};
 use abi::stream::Stream;
 use abi::words::WriteWords;
-use monitor::format::{Csv, Format, Json, Text};
-use monitor::machine::{Delays, Machine};
-use monitor::record::{Wait, Wake};
+use client::machine::Machine;
+use client::poller::Wake;
+use format::comments::Delays;
+use format::error::{Error, LineError};
+use format::json::Json;
+use format::processes::Csv;
+use format::profile::Text;
+use format::Format;
+use monitor::record::Wait;
 use monitor::{record, Begin, End, Options, RecordError, Recorded, Sink};
-use plot::error::{Error, LineError};
 use std::io;
 
 /// Stops the recording after so many waits.

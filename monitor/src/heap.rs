@@ -3,8 +3,8 @@
 //! A ring on the heap, for tests.
 
 use abi::header::{Header, HEADER_WORDS};
-use abi::record::{SampleRecord, SAMPLE_WORDS};
 use abi::ring::Writer;
+use abi::samples::{SampleRecord, SAMPLE_WORDS};
 use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use std::cell::RefCell;

@@ -3,26 +3,32 @@
 //! `monitor`: prints what the mp3 module has sampled.
 
 mod progress;
+mod waiting;
 
 use anyhow::Context;
 use clap::Parser;
+use client::machine::Machine;
+use client::output::Output;
+use client::poller::Poller;
+use client::signals::Signals;
+use client::Device;
+use format::json::Json;
+use format::processes::Csv;
+use format::profile::Text;
+use format::Format;
 use monitor::cli::Cli;
-use monitor::format::{Csv, Format, Json, Text};
-use monitor::machine::Machine;
-use monitor::output::Output;
-use monitor::poller::Poller;
-use monitor::signals::Signals;
-use monitor::{record, Device, RecordError, Sink};
+use monitor::{record, RecordError, Sink};
 use progress::Progress;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use waiting::Waiting;
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read this has read enough.
+        // The reader has closed the output: no failure of this program.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("monitor: {error:#}");
@@ -32,8 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let signals = Signals::block().context("cannot take signals")?;
+    let signals = Signals::block(&[]).context("cannot take signals")?;
     let device = Device::open(&cli.device)?;
+    let ring = device.samples()?;
     let file = match &cli.output {
         Some(path) => File::create(path).with_context(|| path.display().to_string())?,
         None => File::from(duplicate(io::stdout())?),
@@ -45,10 +52,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         (_, true) => Box::new(Json),
         _ => Box::new(Text),
     };
-    let mut poller = Poller::new(&device, &signals, duplicate(&output)?, &mut progress);
+    let poller = Poller::new(&device, &signals, duplicate(&output)?);
+    let mut waiting = Waiting::new(&device, poller, &mut progress);
     let sink = Sink { format: format.as_mut(), output: &mut output };
-    let machine = Machine::this(device.header());
-    let recorded = record(device.samples(), device.header(), machine, cli.options(), sink, &mut poller);
+    let machine = Machine::this(ring.header());
+    let recorded = record(ring.memory(), ring.header(), machine, cli.options(), sink, &mut waiting);
     progress.clear();
     let recorded = recorded.map_err(|error| name_output(error, cli))?;
     eprint!("{}", recorded.summary);

@@ -2,7 +2,6 @@
 
 //! What is said on stderr meanwhile.
 
-use monitor::poller::Tell;
 use monitor::Summary;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -31,16 +30,16 @@ impl Progress {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
-}
 
-impl Tell for Progress {
-    fn nothing_yet(&mut self) {
+    /// Nothing is registered, and there is nothing to print.
+    pub fn nothing_yet(&mut self) {
         self.clear();
         let device = self.device.display();
         eprintln!("monitor: {device}: no process is registered; waiting for one (userapp register PID)");
     }
 
-    fn progress(&mut self, summary: &Summary) {
+    /// So much was recorded.
+    pub fn show(&mut self, summary: &Summary) {
         if !self.is_shown || summary.samples == 0 || self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }

@@ -2,16 +2,17 @@
 
 //! From the ring into a file.
 
-use crate::format::Format;
-use crate::intervals::Intervals;
-use crate::machine::Machine;
-use crate::preamble::Preamble;
 use crate::summary::Summary;
-use crate::ticks::{TickLine, Ticks};
+use crate::ticks::Ticks;
 use abi::header::{word, Header};
-use abi::record::{SampleRecord, SAMPLE_WORDS};
 use abi::ring::{Reader, WentBackwards};
+use abi::samples::{SampleRecord, SAMPLE_WORDS};
 use abi::words::ReadWords;
+use client::intervals::Intervals;
+use client::machine::Machine;
+use client::poller::Wake;
+use format::profile::Tick;
+use format::Format;
 use std::io::{self, Write};
 
 /// Records copied from the ring at a time: 768 KiB, in reach of the caches.
@@ -53,16 +54,7 @@ pub struct Options {
     pub end: End,
 }
 
-/// Whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// There may be something new.
-    GoOn,
-    /// Somebody asked for the end.
-    Stop,
-}
-
-/// Whoever waits while there is nothing to read.
+/// What a recording does while there is nothing to read.
 pub trait Wait {
     /// Called once, if nothing is registered and there is nothing to print.
     fn nothing_yet(&mut self) {}
@@ -153,7 +145,7 @@ pub fn record<M: ReadWords>(
         }
         let nothing_yet = reader.position() == begin;
         let over = match end {
-            // Nothing left is enough: a ring that takes back what it said it had keeps nobody waiting for it.
+            // Nothing left is enough, even if a ring takes back what it said it had.
             End::Drained => !pending || reader.position() >= drained_at,
             End::LastProcess => none_left && !nothing_yet,
             End::Never => false,
@@ -217,8 +209,10 @@ enum Continuity {
 struct Recorder<'a> {
     sink: Sink<'a>,
     out: Vec<u8>,
-    /// Not printed yet.
-    preamble: Option<Preamble>,
+    header: Header,
+    machine: Machine,
+    /// The preamble is printed.
+    begun: bool,
     intervals: Intervals,
     ticks: Ticks,
     summary: Summary,
@@ -230,7 +224,9 @@ impl<'a> Recorder<'a> {
         Recorder {
             sink,
             out: Vec::with_capacity(2 * ENOUGH),
-            preamble: Some(Preamble { machine, header: *header, first_time_ns: None }),
+            header: *header,
+            machine,
+            begun: false,
             intervals: Intervals::default(),
             ticks: Ticks::default(),
             summary: Summary::new(header.rate_hz),
@@ -239,9 +235,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn take(&mut self, sample: &SampleRecord) -> Result<(), RecordError> {
-        if self.preamble.is_some() {
-            self.begin(Some(sample.time_ns));
-        }
+        self.begin(Some(sample.time_ns));
         if matches!(self.continuity, Continuity::Broken) {
             self.continuity = Continuity::BrokenUntil(sample.tick);
         }
@@ -270,21 +264,22 @@ impl<'a> Recorder<'a> {
         self.print(closed);
     }
 
-    fn print(&mut self, closed: Option<TickLine>) {
-        let Some(line) = closed else { return };
+    fn print(&mut self, closed: Option<(u64, Tick)>) {
+        let Some((number, line)) = closed else { return };
         self.sink.format.tick(&mut self.out, &line);
         if let Continuity::BrokenUntil(tick) = self.continuity {
-            // This one began and ended after the loss: whoever is registered had a record in it.
-            if line.tick > tick {
-                self.intervals.forget_before(line.tick);
+            // This one began and ended after the loss: every registered process had a record in it.
+            if number > tick {
+                self.intervals.forget_before(number);
                 self.continuity = Continuity::Whole;
             }
         }
     }
 
     fn begin(&mut self, first_time_ns: Option<u64>) {
-        if let Some(mut preamble) = self.preamble.take() {
-            preamble.first_time_ns = first_time_ns;
+        if !self.begun {
+            self.begun = true;
+            let preamble = self.machine.preamble(&self.header, first_time_ns);
             self.sink.format.preamble(&mut self.out, &preamble);
         }
     }
@@ -302,7 +297,7 @@ impl<'a> Recorder<'a> {
         self.summary.processes = self.intervals.begun();
         self.summary.sampling_ns = sampler.ns;
         self.summary.sampling_records = sampler.records;
-        self.sink.format.summary(&mut self.out, &self.summary);
+        self.sink.format.trailer(&mut self.out, &self.summary.trailer());
         self.flush()?;
         Ok(self.summary)
     }
@@ -311,10 +306,11 @@ impl<'a> Recorder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{Csv, Text};
     use crate::heap::Ring;
-    use crate::machine::Delays;
-    use abi::record::{Flags, Totals};
+    use abi::samples::{Flags, Totals};
+    use format::comments::Delays;
+    use format::processes::Csv;
+    use format::profile::Text;
 
     /// What the module does while the monitor waits, one closure a wait; then the monitor is stopped.
     struct Script<'a> {

@@ -2,7 +2,8 @@
 
 //! What a profile comes to.
 
-use abi::record::{Flags, SampleRecord, Totals};
+use abi::samples::{Flags, SampleRecord, Totals};
+use format::comments::Trailer;
 use std::fmt;
 
 /// Totals over everything that was read.
@@ -83,6 +84,27 @@ impl Summary {
     /// Ticks a second that were sampled; none before the second one.
     pub fn rate_reached_hz(&self) -> Option<f64> {
         (self.pace.ns > 0).then(|| self.pace.steps as f64 * 1e9 / self.pace.ns as f64)
+    }
+
+    /// The end of a file.
+    pub fn trailer(&self) -> Trailer {
+        let totals = &self.totals;
+        Trailer {
+            samples: Some(self.samples),
+            processes: Some(self.processes),
+            ticks: Some(self.ticks),
+            minor: Some(totals.minor_faults),
+            major: Some(totals.major_faults),
+            cpu_ns: Some(totals.cpu_ns()),
+            user_ns: Some(totals.user_ns),
+            system_ns: Some(totals.system_ns),
+            duration_ns: Some(self.duration_ns),
+            missed_ticks: Some(self.missed_ticks),
+            sampling_ns: Some(self.sampling_ns),
+            sampling_records: Some(self.sampling_records),
+            lost: Some(self.lost),
+            rate_reached_hz: self.rate_reached_hz(),
+        }
     }
 
     /// Time the module spent on one record, ns; none if it wrote none meanwhile.

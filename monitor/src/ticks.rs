@@ -2,22 +2,8 @@
 
 //! Intervals of all processes to one line a tick.
 
-use abi::record::{SampleRecord, Totals};
-
-/// What happened in one tick's interval, summed over all registered processes: the classic four columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TickLine {
-    /// The tick, from 0 when the module was loaded.
-    pub tick: u64,
-    /// Jiffies of its last record.
-    pub jiffies: u64,
-    /// Minor faults in the interval.
-    pub minor_faults: u64,
-    /// Major faults in the interval.
-    pub major_faults: u64,
-    /// CPU time in the interval, ns.
-    pub cpu_ns: u64,
-}
+use abi::samples::{SampleRecord, Totals};
+use format::profile::Tick;
 
 /// Gathers the records of one tick until it is known to be complete.
 ///
@@ -25,24 +11,25 @@ pub struct TickLine {
 /// in that tick's line.
 #[derive(Debug, Default)]
 pub struct Ticks {
-    open: Option<TickLine>,
+    /// The tick's number, and its line.
+    open: Option<(u64, Tick)>,
 }
 
 impl Ticks {
     /// Takes a record and what it adds. Gives the line before, if this record is the first of a later tick.
-    pub fn push(&mut self, record: &SampleRecord, interval: &Totals) -> Option<TickLine> {
-        let closed = self.open.take_if(|line| line.tick != record.tick);
-        let line = self.open.get_or_insert(TickLine { tick: record.tick, ..TickLine::default() });
+    pub fn push(&mut self, record: &SampleRecord, interval: &Totals) -> Option<(u64, Tick)> {
+        let closed = self.open.take_if(|(tick, _)| *tick != record.tick);
+        let (_, line) = self.open.get_or_insert((record.tick, Tick::default()));
         line.jiffies = record.jiffies;
-        line.minor_faults = line.minor_faults.saturating_add(interval.minor_faults);
-        line.major_faults = line.major_faults.saturating_add(interval.major_faults);
+        line.minor = line.minor.saturating_add(interval.minor_faults);
+        line.major = line.major.saturating_add(interval.major_faults);
         line.cpu_ns = line.cpu_ns.saturating_add(interval.cpu_ns());
         closed
     }
 
     /// Gives the line that is being gathered if its tick is `completed` or earlier.
-    pub fn close_through(&mut self, completed: u64) -> Option<TickLine> {
-        self.open.take_if(|line| line.tick <= completed)
+    pub fn close_through(&mut self, completed: u64) -> Option<(u64, Tick)> {
+        self.open.take_if(|(tick, _)| *tick <= completed)
     }
 }
 
@@ -53,7 +40,7 @@ mod tests {
     fn push(ticks: &mut Ticks, tick: u64, jiffies: u64, minor_faults: u64) -> Option<(u64, u64, u64)> {
         let record = SampleRecord { tick, jiffies, ..SampleRecord::default() };
         let interval = Totals { minor_faults, user_ns: 1, system_ns: 2, ..Totals::default() };
-        ticks.push(&record, &interval).map(|line| (line.jiffies, line.minor_faults, line.cpu_ns))
+        ticks.push(&record, &interval).map(|(_, line)| (line.jiffies, line.minor, line.cpu_ns))
     }
 
     #[test]
@@ -62,7 +49,7 @@ mod tests {
         assert_eq!(push(&mut ticks, 7, 100, 1), None);
         assert_eq!(push(&mut ticks, 7, 103, 2), None);
         assert_eq!(push(&mut ticks, 9, 125, 4), Some((103, 3, 6)));
-        assert_eq!(ticks.close_through(u64::MAX).map(|line| (line.tick, line.minor_faults)), Some((9, 4)));
+        assert_eq!(ticks.close_through(u64::MAX).map(|(tick, line)| (tick, line.minor)), Some((9, 4)));
         assert_eq!(ticks.close_through(u64::MAX), None);
     }
 
@@ -71,7 +58,7 @@ mod tests {
         let mut ticks = Ticks::default();
         push(&mut ticks, 7, 100, 1);
         assert_eq!(ticks.close_through(6), None);
-        assert_eq!(ticks.close_through(7).map(|line| line.tick), Some(7));
+        assert_eq!(ticks.close_through(7).map(|(tick, _)| tick), Some(7));
         assert_eq!(ticks.close_through(7), None);
     }
 }

@@ -3,10 +3,10 @@
 //! Profiles to files.
 
 use anyhow::{bail, Context, Result};
+use format::comments::Comments;
+use format::input::Lines;
 use plot::cli::Arguments;
 use plot::figure::profile::{figure, Source};
-use plot::header::Header;
-use plot::input::Lines;
 use plot::save::has_extension;
 use plot::{processes, profile, save};
 use std::fmt::Write;
@@ -21,9 +21,9 @@ pub fn profiles(arguments: &Arguments) -> Result<String> {
     let mut sources = Vec::new();
     let mut origin = None;
     for path in &arguments.files {
-        let (read, header) = read(path, arguments)?;
+        let (read, comments) = read(path, arguments)?;
         if arguments.files.len() == 1 {
-            origin = machine(&header);
+            origin = machine(&comments);
         }
         sources.extend(read);
     }
@@ -39,15 +39,15 @@ pub fn profiles(arguments: &Arguments) -> Result<String> {
     Ok(said)
 }
 
-fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Header)> {
+fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Comments)> {
     let mut lines = Lines::open(path)?;
-    let preamble = profile::preamble(&mut lines)?;
-    if preamble.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
-        let read = processes::read(lines, preamble)?;
+    let opening = profile::opening(&mut lines)?;
+    if opening.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
+        let read = processes::read(lines, opening)?;
         notify(&read.path, &read.notices);
-        return Ok((of_processes(&read)?, read.header));
+        return Ok((of_processes(&read)?, read.comments));
     }
-    let read = profile::read(lines, preamble, arguments.hz)?;
+    let read = profile::read(lines, opening, arguments.hz)?;
     notify(&read.path, &read.notices);
     let source = Source {
         name: name(path, &arguments.files),
@@ -56,7 +56,7 @@ fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Header)> {
         length_error_percent: Some(100.0 / read.clock.nominal_jiffies()),
         trace: read.trace,
     };
-    Ok((vec![source], read.header))
+    Ok((vec![source], read.comments))
 }
 
 fn of_processes(read: &processes::Processes) -> Result<Vec<Source>> {
@@ -104,10 +104,10 @@ fn name(path: &Path, all: &[PathBuf]) -> String {
     }
 }
 
-fn machine(header: &Header) -> Option<String> {
-    let kernel = header.kernel.as_ref().map(|kernel| format!("Linux {}", kernel.trim_start_matches("Linux ")));
-    let start = header.start.as_deref().map(to_the_second);
-    let known: Vec<String> = [header.host.clone(), kernel, start].into_iter().flatten().collect();
+fn machine(Comments { preamble, .. }: &Comments) -> Option<String> {
+    let kernel = preamble.kernel.as_ref().map(|kernel| format!("Linux {}", kernel.trim_start_matches("Linux ")));
+    let start = preamble.start.as_deref().map(to_the_second);
+    let known: Vec<String> = [preamble.host.clone(), kernel, start].into_iter().flatten().collect();
     (!known.is_empty()).then(|| known.join(" · "))
 }
 

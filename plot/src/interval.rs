@@ -2,8 +2,8 @@
 
 //! Ticks to intervals: when each began, and by how many seconds its counts are divided.
 
-use crate::error::LineError;
-use crate::tick::Tick;
+use format::error::LineError;
+use format::profile::Tick;
 
 /// The sampler's rate where a file does not state it, in Hz: the classic one.
 pub const CLASSIC_RATE_HZ: f64 = 20.0;

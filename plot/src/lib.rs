@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads what the mp3 monitor writes, and draws it.
+//! Draws what the monitor wrote; `format` reads it.
 //!
 //! In the order in which data passes:
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`input`] | a path, a gzip file or standard input as bounded lines |
-//! | [`error`] | what is wrong with a file, and in which line |
-//! | [`header`] | the `# key: value` lines at the top of a profile |
-//! | [`tick`] | one line of the classic four columns |
 //! | [`interval`] | ticks to intervals: when each began and how long it was |
 //! | [`trace`] | any number of intervals in bounded memory, totals exact |
 //! | [`profile`] | a file of four columns, read |
@@ -24,10 +20,7 @@
 pub mod axis;
 pub mod canvas;
 pub mod cli;
-pub mod error;
 pub mod figure;
-pub mod header;
-pub mod input;
 pub mod interval;
 pub mod number;
 pub mod palette;
@@ -36,5 +29,4 @@ pub mod processes;
 pub mod profile;
 pub mod raster;
 pub mod save;
-pub mod tick;
 pub mod trace;

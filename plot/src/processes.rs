@@ -2,23 +2,21 @@
 
 //! The file of `monitor --per-process`: one row a process and tick, counters since registration.
 
-use crate::error::{shorten, Error, LineError};
-use crate::header::Header;
-use crate::input::Lines;
 use crate::interval::{add, Interval, CLASSIC_RATE_HZ};
-use crate::profile::{without_samples, Preamble};
-use crate::tick::whole;
+use crate::profile::{without_samples, Opening};
 use crate::trace::Trace;
+use abi::samples::Flags;
+use format::columns::{MAJOR_TOTAL, MINOR_TOTAL, SYSTEM_NS_TOTAL, USER_NS_TOTAL};
+use format::comments::Comments;
+use format::error::{Error, LineError};
+use format::input::Lines;
+use format::processes::{Reader, NEEDED};
 use std::collections::HashMap;
+
+pub use format::processes::is_header_row;
 
 /// Rows kept of a file, over all its processes.
 const ROWS: usize = 1 << 17;
-
-/// Columns that must be there.
-const NEEDED: [&str; 7] = ["time_ns", "pid", "comm", "minor_total", "major_total", "user_ns_total", "system_ns_total"];
-
-/// Columns that are no numbers.
-const TEXT: [&str; 2] = ["comm", "flags"];
 
 /// What a process's counters were at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,18 +48,13 @@ pub struct Processes {
     /// What the user called the file.
     pub path: String,
     /// What its comments say.
-    pub header: Header,
+    pub comments: Comments,
     /// Names of the columns with numbers.
     pub columns: Vec<String>,
     /// Its processes in order of their first row.
     pub list: Vec<Process>,
     /// What the reader should know about the file, a sentence each.
     pub notices: Vec<String>,
-}
-
-/// Whether `line` is the header row of such a file.
-pub fn is_header_row(line: &str) -> bool {
-    line.split(',').any(|name| name.trim() == "minor_total")
 }
 
 impl Processes {
@@ -82,8 +75,8 @@ impl Processes {
     /// Sums beyond 64 bits.
     pub fn trace(&self, process: &Process) -> Result<Trace, LineError> {
         let place = |name| self.column(name).unwrap_or_default();
-        let (minor, major) = (place("minor_total"), place("major_total"));
-        let (user, system) = (place("user_ns_total"), place("system_ns_total"));
+        let (minor, major) = (place(MINOR_TOTAL), place(MAJOR_TOTAL));
+        let (user, system) = (place(USER_NS_TOTAL), place(SYSTEM_NS_TOTAL));
         let shortest_s = self.nominal_s() / 2.0;
         let mut trace = Trace::default();
         let mut before = (process.start_s, [0u64; 3]);
@@ -104,8 +97,8 @@ impl Processes {
                 Some(pending) if pending.length_s < shortest_s || interval.length_s < shortest_s => {
                     pending.end_s = interval.end_s;
                     pending.length_s += interval.length_s;
-                    add(&mut pending.minor, interval.minor, "minor_total")?;
-                    add(&mut pending.major, interval.major, "major_total")?;
+                    add(&mut pending.minor, interval.minor, MINOR_TOTAL)?;
+                    add(&mut pending.major, interval.major, MAJOR_TOTAL)?;
                     add(&mut pending.cpu_ns, interval.cpu_ns, "cpu_ns")?;
                 }
                 _ => {
@@ -123,7 +116,7 @@ impl Processes {
 
     /// Length of an undisturbed interval, in seconds.
     pub fn nominal_s(&self) -> f64 {
-        1.0 / self.header.rate_hz.unwrap_or(CLASSIC_RATE_HZ)
+        1.0 / self.comments.preamble.rate_hz.unwrap_or(CLASSIC_RATE_HZ)
     }
 }
 
@@ -131,23 +124,20 @@ impl Processes {
 ///
 /// # Errors
 /// Reading failed, a row is wrong, or there is none.
-pub fn read(lines: Lines, preamble: Preamble) -> Result<Processes, Error> {
-    read_bounded(lines, preamble, ROWS)
+pub fn read(lines: Lines, opening: Opening) -> Result<Processes, Error> {
+    read_bounded(lines, opening, ROWS)
 }
 
-fn read_bounded(mut lines: Lines, preamble: Preamble, limit: usize) -> Result<Processes, Error> {
-    let Preamble { header, first } = preamble;
+fn read_bounded(mut lines: Lines, opening: Opening, limit: usize) -> Result<Processes, Error> {
+    let Opening { comments, first } = opening;
     let Some((head, _)) = first else { return Err(without_samples(&lines)) };
-    let head: Vec<String> = split(&head).map_err(|why| lines.wrong(why))?;
-    if let Some(missing) = NEEDED.iter().find(|&&needed| !head.iter().any(|name| name == needed)) {
-        return Err(lines.wrong(LineError::NoColumn { column: (*missing).into() }));
-    }
-    let mut table = Table::new(header, head, limit);
+    let reader = Reader::new(&head).map_err(|why| lines.wrong(why))?;
+    let mut table = Table::new(comments, reader, limit);
     loop {
         let taken = match lines.next_line()? {
             None => break,
             Some(line) if line.text.trim().is_empty() => Ok(()),
-            Some(line) if line.text.starts_with('#') => table.header.take(line.text),
+            Some(line) if line.text.starts_with('#') => table.comments.take(line.text),
             Some(line) if !line.complete => {
                 table.cut = true;
                 Ok(())
@@ -163,29 +153,22 @@ fn read_bounded(mut lines: Lines, preamble: Preamble, limit: usize) -> Result<Pr
     if table.cut {
         notices.push(format!("line {} has no end: its writer was interrupted", lines.number()));
     }
-    if let Some(lost) = table.header.lost.filter(|&lost| lost > 0) {
+    if let Some(lost) = table.comments.trailer.lost.filter(|&lost| lost > 0) {
         notices.push(format!("its monitor lost {lost} records: totals are right, but coarser in time"));
     }
     Ok(Processes {
         path: lines.name().to_owned(),
-        columns: table.numbers.iter().map(|(_, name)| name.clone()).collect(),
-        header: table.header,
+        columns: table.reader.columns().map(str::to_owned).collect(),
+        comments: table.comments,
         list: table.list,
         notices,
     })
 }
 
 struct Table {
-    header: Header,
-    fields: usize,
-    /// Place in the row and name of the columns with numbers.
-    numbers: Vec<(usize, String)>,
-    time: usize,
-    pid: usize,
-    comm: usize,
-    flags: Option<usize>,
-    registration: Option<usize>,
-    /// Where the counters that never fall are in `numbers`.
+    comments: Comments,
+    reader: Reader,
+    /// Where the counters that never fall are among the values.
     counters: Vec<usize>,
     /// The time that is 0 in figures, in ns of the file's clock.
     zero_ns: Option<f64>,
@@ -201,29 +184,13 @@ struct Table {
 }
 
 impl Table {
-    fn new(header: Header, head: Vec<String>, limit: usize) -> Self {
-        let place = |name: &str| head.iter().position(|column| column == name);
-        let numbers: Vec<(usize, String)> = head
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| !TEXT.contains(&name.as_str()))
-            .map(|(place, name)| (place, name.clone()))
-            .collect();
-        let counters = numbers
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, name))| NEEDED.contains(&name.as_str()) && name.ends_with("_total"))
-            .map(|(index, _)| index)
-            .collect();
+    fn new(comments: Comments, reader: Reader, limit: usize) -> Self {
+        let counters =
+            reader.columns().enumerate().filter(|(_, name)| NEEDED.contains(name) && name.ends_with("_total"));
+        let counters = counters.map(|(index, _)| index).collect();
         Self {
-            header,
-            fields: head.len(),
-            time: place("time_ns").unwrap_or_default(),
-            pid: place("pid").unwrap_or_default(),
-            comm: place("comm").unwrap_or_default(),
-            flags: place("flags"),
-            registration: place("registration"),
-            numbers,
+            comments,
+            reader,
             counters,
             zero_ns: None,
             list: Vec::new(),
@@ -236,35 +203,14 @@ impl Table {
     }
 
     fn row(&mut self, line: &str) -> Result<(), LineError> {
-        let fields = split(line)?;
-        if fields.len() != self.fields {
-            return Err(LineError::Fields { found: fields.len(), expected: self.fields });
-        }
-        let mut values = Vec::with_capacity(self.numbers.len());
-        for (place, name) in &self.numbers {
-            let needed = NEEDED.contains(&name.as_str());
-            values.push(match fields[*place].trim() {
-                "n/a" | "" if !needed => None,
-                field if needed => Some(whole(name, field)?),
-                // A column that this program does not know may hold anything.
-                field => field.parse().ok(),
-            });
-        }
-        let time_ns = whole("time_ns", fields[self.time].trim())?;
-        let pid = whole("pid", fields[self.pid].trim())?;
-        let comm = &fields[self.comm];
-        let flags = self.flags.map_or("", |place| fields[place].as_str());
-        let has_flag = |wanted| flags.split(['|', '+', ' ', ';']).any(|flag| flag == wanted);
+        let format::processes::Row { time_ns, pid, comm, registration, flags, values } = self.reader.row(line)?;
         // The record that a registration writes at once, all zero, begins an interval; any other ends one.
-        let begins = has_flag("first");
-        let nominal_s = 1.0 / self.header.rate_hz.unwrap_or(CLASSIC_RATE_HZ);
+        let begins = flags.contains(Flags::FIRST);
+        let nominal_s = 1.0 / self.comments.preamble.rate_hz.unwrap_or(CLASSIC_RATE_HZ);
         let before_s = if begins { 0.0 } else { nominal_s };
         let zero_ns = *self.zero_ns.get_or_insert(time_ns as f64 - before_s * 1e9);
         let time_s = (time_ns as f64 - zero_ns) / 1e9;
-        let registration = match self.registration {
-            Some(place) => whole("registration", fields[place].trim())?,
-            None => pid,
-        };
+        let registration = registration.unwrap_or(pid);
         let index = match self.open.get(&registration) {
             Some(&index) if !begins => index,
             _ => {
@@ -275,8 +221,8 @@ impl Table {
             }
         };
         let process = &mut self.list[index];
-        if process.comm != *comm {
-            process.comm.clone_from(comm);
+        if process.comm != comm {
+            process.comm = comm;
         }
         process.samples += 1;
         let row = Row { time_s, values: values.into() };
@@ -285,7 +231,7 @@ impl Table {
                 for &counter in &self.counters {
                     if let (Some(before), Some(now)) = (last.values[counter], row.values[counter]) {
                         if now < before {
-                            let column = self.numbers[counter].1.clone();
+                            let column = self.reader.columns().nth(counter).unwrap_or_default().to_owned();
                             return Err(LineError::CounterBackwards { column, pid, before, now });
                         }
                     }
@@ -302,7 +248,7 @@ impl Table {
                 self.rows += 1;
             }
         }
-        if has_flag("final") {
+        if flags.contains(Flags::FINAL) {
             self.open.remove(&registration);
         }
         if self.rows > self.limit.max(2 * self.list.len()) {
@@ -328,45 +274,10 @@ impl Table {
     }
 }
 
-/// Splits a line of CSV (RFC 4180, without line breaks in fields).
-fn split(line: &str) -> Result<Vec<String>, LineError> {
-    let mut fields = Vec::new();
-    let mut rest = line;
-    loop {
-        let Some(quoted) = rest.strip_prefix('"') else {
-            let end = rest.find(',').unwrap_or(rest.len());
-            fields.push(rest[..end].to_owned());
-            if end == rest.len() {
-                return Ok(fields);
-            }
-            rest = &rest[end + 1..];
-            continue;
-        };
-        let mut field = String::new();
-        let mut left = quoted;
-        loop {
-            let Some(end) = left.find('"') else {
-                return Err(LineError::Csv(format!("a quote is not closed: '{}'", shorten(rest))));
-            };
-            field.push_str(&left[..end]);
-            left = &left[end + 1..];
-            let Some(more) = left.strip_prefix('"') else { break };
-            field.push('"');
-            left = more;
-        }
-        fields.push(field);
-        match left.strip_prefix(',') {
-            Some(more) => rest = more,
-            None if left.is_empty() => return Ok(fields),
-            None => return Err(LineError::Csv(format!("text behind a quoted field: '{}'", shorten(left)))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::preamble;
+    use crate::profile::opening;
 
     const HEAD: &str =
         "time_ns,tick,jiffies,pid,comm,threads,flags,minor_total,major_total,user_ns_total,system_ns_total,rss_pages,swapin_ns_total";
@@ -378,9 +289,9 @@ mod tests {
     fn parse_bounded(rows: &str, limit: usize) -> Result<Processes, Error> {
         let text = format!("# mp3 per-process 1\n# hz: 250\n# rate_hz: 20\n{HEAD}\n{rows}");
         let mut lines = Lines::new("p.csv".into(), std::io::Cursor::new(text.into_bytes())).unwrap();
-        let preamble = preamble(&mut lines)?;
-        assert!(is_header_row(&preamble.first.as_ref().unwrap().0));
-        read_bounded(lines, preamble, limit)
+        let opening = opening(&mut lines)?;
+        assert!(is_header_row(&opening.first.as_ref().unwrap().0));
+        read_bounded(lines, opening, limit)
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 //! A file of four columns, read in one pass: this monitor's or the classic one's.
 
-use crate::error::{Error, LineError};
-use crate::header::Header;
-use crate::input::Lines;
 use crate::interval::{Clock, Intervals};
 use crate::number::thousands;
-use crate::tick::{closing, Tick};
 use crate::trace::Trace;
+use format::comments::Comments;
+use format::error::{Error, LineError};
+use format::input::Lines;
+use format::profile::{closing, Tick};
 
 /// Jiffies per second assumed of a file that does not say: Debian's kernels.
 pub const DEFAULT_HZ: f64 = 250.0;
@@ -19,7 +19,7 @@ pub struct Profile {
     /// What the user called the file.
     pub path: String,
     /// What its comments say.
-    pub header: Header,
+    pub comments: Comments,
     /// Its time base.
     pub clock: Clock,
     /// Sample lines.
@@ -36,8 +36,8 @@ impl Profile {
     /// Samples per second reached: as the monitor measured it in ns, or else from the first to the last tick in jiffies;
     /// `None` with fewer than two.
     pub fn rate_reached_hz(&self) -> Option<f64> {
-        if self.header.rate_reached_hz.is_some() {
-            return self.header.rate_reached_hz;
+        if self.comments.trailer.rate_reached_hz.is_some() {
+            return self.comments.trailer.rate_reached_hz;
         }
         let span_s = self.trace.totals().end_s - self.clock.nominal_s();
         let intervals = self.trace.totals().intervals.checked_sub(1).filter(|&count| count > 0)?;
@@ -47,9 +47,9 @@ impl Profile {
 
 /// The comment lines at the top of a file, and its first other line.
 #[derive(Debug)]
-pub struct Preamble {
+pub struct Opening {
     /// What the comments say.
-    pub header: Header,
+    pub comments: Comments,
     /// The first line that is no comment, and whether its end was there.
     pub first: Option<(String, bool)>,
 }
@@ -58,16 +58,16 @@ pub struct Preamble {
 ///
 /// # Errors
 /// Reading failed, or a comment says what cannot be.
-pub fn preamble(lines: &mut Lines) -> Result<Preamble, Error> {
-    let mut header = Header::default();
+pub fn opening(lines: &mut Lines) -> Result<Opening, Error> {
+    let mut comments = Comments::default();
     loop {
         let taken = match lines.next_line()? {
-            None => return Ok(Preamble { header, first: None }),
-            Some(line) if line.text.trim_start().starts_with('#') => header.take(line.text.trim_start()),
+            None => return Ok(Opening { comments, first: None }),
+            Some(line) if line.text.trim_start().starts_with('#') => comments.take(line.text.trim_start()),
             Some(line) if line.text.trim().is_empty() => Ok(()),
             Some(line) => {
                 let first = Some((line.text.to_owned(), line.complete));
-                return Ok(Preamble { header, first });
+                return Ok(Opening { comments, first });
             }
         };
         taken.map_err(|why| lines.wrong(why))?;
@@ -87,11 +87,11 @@ pub fn without_samples(lines: &Lines) -> Error {
 ///
 /// # Errors
 /// Reading failed, a line is wrong, or there is no sample.
-pub fn read(mut lines: Lines, preamble: Preamble, default_hz: Option<f64>) -> Result<Profile, Error> {
-    let Preamble { header, first } = preamble;
+pub fn read(mut lines: Lines, opening: Opening, default_hz: Option<f64>) -> Result<Profile, Error> {
+    let Opening { comments, first } = opening;
     let path = lines.name().to_owned();
     let mut notices = Vec::new();
-    let hz = match (header.hz, default_hz) {
+    let hz = match (comments.preamble.hz, default_hz) {
         (Some(stated), Some(given)) if stated != given => {
             notices.push(format!("states hz {stated}; --hz {given} is not used for it"));
             stated
@@ -103,9 +103,9 @@ pub fn read(mut lines: Lines, preamble: Preamble, default_hz: Option<f64>) -> Re
             DEFAULT_HZ
         }
     };
-    let clock = Clock { hz, rate_hz: header.rate_hz };
+    let clock = Clock { hz, rate_hz: comments.preamble.rate_hz };
     let mut reading = Reading {
-        header,
+        comments,
         intervals: Intervals::new(clock),
         trace: Trace::default(),
         samples: 0,
@@ -123,7 +123,7 @@ pub fn read(mut lines: Lines, preamble: Preamble, default_hz: Option<f64>) -> Re
         };
         taken.map_err(|why| lines.wrong(why))?;
     }
-    let Reading { header, intervals, mut trace, samples, first_jiffies, announced, cut } = reading;
+    let Reading { comments, intervals, mut trace, samples, first_jiffies, announced, cut } = reading;
     let Some(last) = intervals.finish() else { return Err(without_samples(&lines)) };
     trace.push(&last).map_err(|why| lines.wrong(why))?;
     if cut {
@@ -134,19 +134,19 @@ pub fn read(mut lines: Lines, preamble: Preamble, default_hz: Option<f64>) -> Re
         ));
     }
     // The classic reader counts records; readers that count longs exist too.
-    if let Some(announced) = header.ticks.or(announced) {
+    if let Some(announced) = comments.trailer.ticks.or(announced) {
         if announced != samples && announced != samples.saturating_mul(4) {
             notices.push(format!("announces {} samples and holds {}", thousands(announced), thousands(samples)));
         }
     }
-    if let Some(lost) = header.lost.filter(|&lost| lost > 0) {
+    if let Some(lost) = comments.trailer.lost.filter(|&lost| lost > 0) {
         notices.push(format!("its monitor lost {} samples: sums are too low by what was in them", thousands(lost)));
     }
-    Ok(Profile { path, header, clock, samples, first_jiffies, trace, notices })
+    Ok(Profile { path, comments, clock, samples, first_jiffies, trace, notices })
 }
 
 struct Reading {
-    header: Header,
+    comments: Comments,
     intervals: Intervals,
     trace: Trace,
     samples: u64,
@@ -162,7 +162,7 @@ impl Reading {
             return Ok(());
         }
         if text.starts_with('#') {
-            return self.header.take(text);
+            return self.comments.take(text);
         }
         if let Some(count) = closing(text) {
             self.announced = Some(count);
@@ -198,8 +198,8 @@ mod tests {
 
     fn parse_hz(text: &str, hz: Option<f64>) -> Result<Profile, Error> {
         let mut lines = Lines::new("p.data".into(), std::io::Cursor::new(text.as_bytes().to_vec())).unwrap();
-        let preamble = preamble(&mut lines)?;
-        read(lines, preamble, hz)
+        let opening = opening(&mut lines)?;
+        read(lines, opening, hz)
     }
 
     fn message(text: &str) -> String {
@@ -219,7 +219,7 @@ mod tests {
         assert!((totals.end_s - 0.15).abs() < 1e-12);
         assert!((profile.rate_reached_hz().unwrap() - 20.0).abs() < 1e-9);
         assert_eq!(profile.notices, Vec::<String>::new());
-        assert_eq!(profile.header.host.as_deref(), Some("guest"));
+        assert_eq!(profile.comments.preamble.host.as_deref(), Some("guest"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 //! Any number of intervals in bounded memory: what a figure can show of them, and their exact totals.
 
-use crate::error::LineError;
 use crate::interval::{add, Interval};
+use format::error::LineError;
 
 /// Buckets kept of a file: twice the pixel columns of a figure, so that decimation stays below what can be seen.
 pub const RESOLUTION: usize = 2048;

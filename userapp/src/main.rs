@@ -4,8 +4,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`userapp::cli`] | the command line |
-//! | [`status`] | `/proc/mp3/status`, and what its errors mean |
+//! | [`cli`] | the command line |
 //! | [`profile`] | the workload, registered while it runs |
 //! | [`run`] | any other program, registered before its first instruction |
 //! | [`list`] | what is registered |
@@ -17,10 +16,10 @@ mod profile;
 mod report;
 mod run;
 mod signals;
-mod status;
 
+use abi::command::Command;
 use clap::Parser;
-use status::{Status, Verb};
+use client::commands::Status;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,8 +30,8 @@ fn main() -> ExitCode {
     let path = cli::status_path();
     let done = match (cli.action, cli.workload) {
         (Some(Action::Run(command)), _) => run::run(&path, &command),
-        (Some(Action::Register { pids }), _) => for_each(&path, Verb::Register, &pids),
-        (Some(Action::Unregister { pids }), _) => for_each(&path, Verb::Unregister, &pids),
+        (Some(Action::Register { pids }), _) => for_each(&path, Command::Register, &pids),
+        (Some(Action::Unregister { pids }), _) => for_each(&path, Command::Unregister, &pids),
         (Some(Action::List), _) => list::list(&path).map(|()| ExitCode::SUCCESS),
         (None, Some(args)) => profile::profile(&path, &args, cli.json),
         // clap demands one of both.
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         match error.downcast_ref::<io::Error>() {
-            // Whoever read this has read enough.
+            // The reader has closed the output: no failure of this program.
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             _ => {
                 eprintln!("userapp: {error:#}");
@@ -51,11 +50,11 @@ fn main() -> ExitCode {
 }
 
 /// One write for each PID. What fails is reported and does not keep the others from their turn.
-fn for_each(path: &Path, verb: Verb, pids: &[i32]) -> anyhow::Result<ExitCode> {
+fn for_each(path: &Path, command: fn(i32) -> Command, pids: &[i32]) -> anyhow::Result<ExitCode> {
     let status = Status::open(path)?;
     let mut code = ExitCode::SUCCESS;
     for &pid in pids {
-        if let Err(error) = status.write(verb, pid) {
+        if let Err(error) = status.write(command(pid)) {
             eprintln!("userapp: {error}");
             code = ExitCode::FAILURE;
         }

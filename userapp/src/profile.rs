@@ -12,9 +12,10 @@
 //! getrusage counts and what the seed predicts are the same number.
 
 use crate::report::{write_json, write_profiled, ClockTicks, ProcessTimes};
-use crate::signals::Signals;
-use crate::status::{Registration, Status};
+use crate::signals::Early;
+
 use anyhow::Context;
+use client::commands::{Registration, Status};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -49,7 +50,7 @@ pub fn profile(path: &Path, args: &WorkloadArgs, json: bool) -> anyhow::Result<E
         cpus.pin_current_thread().with_context(|| format!("cannot run on CPU {cpus}"))?;
     }
     let status = Status::open(path)?;
-    let mut signals = Signals::block().context("cannot take signals")?;
+    let mut signals = Early::block().context("cannot take signals")?;
     let pid = std::process::id();
 
     resident::make_resident();

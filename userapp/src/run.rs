@@ -6,8 +6,9 @@
 //! child came it tells through a pipe that exec closes.
 
 use crate::report::{write_json, write_profiled, ProcessTimes};
-use crate::status::{Status, StatusError, Verb};
+use abi::command::Command;
 use anyhow::{bail, Context};
+use client::commands::{Status, StatusError};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{signal, SigHandler, Signal};
@@ -134,7 +135,7 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let name = args.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     match failure {
         Some(Progress::Refused(errno)) => {
-            return Err(StatusError::Refused { verb: Verb::Register, pid: child.as_raw(), errno }.into());
+            return Err(StatusError::Refused { command: Command::Register(child.as_raw()), errno }.into());
         }
         Some(Progress::NotExecuted(Errno::ENOENT)) => {
             eprintln!("userapp: {name}: no such program");
@@ -165,14 +166,14 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
 fn become_command(status: &Status, rehearsal: &Status, command: &[CString], tell: &OwnedFd) -> Result<Infallible, u8> {
     let pid = unistd::getpid().as_raw();
     let say = |progress: Progress| {
-        // Without a parent there is nobody to tell.
+        // Without a parent there is no reader, and nothing depends on it.
         let _ = unistd::write(tell, &progress.to_bytes());
     };
     // A fork leaves pages to be faulted in again, which must not happen between getrusage and the registration.
     resident::make_resident();
     for status in [rehearsal, status] {
         let before = Usage::own().unwrap_or_default();
-        if let Err(errno) = status.write_errno(Verb::Register, pid) {
+        if let Err(errno) = status.write_errno(Command::Register(pid)) {
             say(Progress::Refused(errno));
             return Err(1);
         }
@@ -187,7 +188,7 @@ fn become_command(status: &Status, rehearsal: &Status, command: &[CString], tell
         Err(errno) => errno,
         Ok(never) => match never {},
     };
-    let _ = status.write_errno(Verb::Unregister, pid);
+    let _ = status.write_errno(Command::Unregister(pid));
     say(Progress::NotExecuted(errno));
     Err(NOT_FOUND)
 }

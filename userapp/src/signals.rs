@@ -6,10 +6,10 @@
 //! sleeping. No handler runs in the middle of anything. After the registration has been taken back, the process dies of
 //! the signal, as the shell expects.
 
+use client::signals::Signals;
 use nix::errno::Errno;
 use nix::poll::{ppoll, PollFd, PollFlags};
-use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
 use std::io;
 use std::ops::ControlFlow;
@@ -18,53 +18,31 @@ use std::time::{Duration, Instant};
 use work::Pacer;
 
 /// The signals that end a workload early, blocked as long as this value lives.
-pub struct Signals {
-    set: SigSet,
-    descriptor: SignalFd,
-}
+pub struct Early(Signals);
 
-impl Signals {
+impl Early {
     /// Blocks them. SIGHUP stays as it is where it is ignored: that is what nohup does.
     pub fn block() -> nix::Result<Self> {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGINT);
-        set.add(Signal::SIGTERM);
-        if !is_ignored(Signal::SIGHUP) {
-            set.add(Signal::SIGHUP);
-        }
-        set.thread_block()?;
-        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Signals { set, descriptor })
+        Ok(Early(Signals::block(&[Signal::SIGHUP])?))
     }
 
-    /// One that has arrived, if any has.
-    fn arrived(&self) -> Option<Signal> {
-        let info = self.descriptor.read_signal().ok().flatten()?;
-        Signal::try_from(info.ssi_signo as i32).ok()
-    }
-
-    /// Ends this process by `signal`, so that whoever started it sees why.
-    pub fn die_of(self, last: Signal) -> io::Error {
-        // SAFETY: the default action is no function of this program.
-        let _ = unsafe { signal(last, SigHandler::SigDfl) };
-        let _ = raise(last);
-        // Pending, and delivered here.
-        let _ = self.set.thread_unblock();
-        io::Error::other(format!("{last} did not end this process"))
+    /// Ends this process by `signal`, so that its parent sees why.
+    pub fn die_of(self, signal: Signal) -> io::Error {
+        self.0.die_of(signal)
     }
 }
 
-impl Drop for Signals {
+impl Drop for Early {
     fn drop(&mut self) {
-        let _ = self.set.thread_unblock();
+        self.0.unblock();
     }
 }
 
-impl Pacer for Signals {
+impl Pacer for Early {
     type Stop = Signal;
 
     fn go_on(&mut self) -> ControlFlow<Signal> {
-        match self.arrived() {
+        match self.0.arrived() {
             Some(signal) => ControlFlow::Break(signal),
             None => ControlFlow::Continue(()),
         }
@@ -78,7 +56,7 @@ impl Pacer for Signals {
             if left.is_zero() {
                 return ControlFlow::Continue(());
             }
-            let mut descriptors = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
+            let mut descriptors = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
             match ppoll(&mut descriptors, Some(TimeSpec::from_duration(left)), None) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 // It cannot fail otherwise with one valid descriptor; should it, the pause still has its length.
@@ -88,22 +66,14 @@ impl Pacer for Signals {
     }
 }
 
-/// Whether this process was started with `signal` ignored.
-fn is_ignored(signal: Signal) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: with no new action, sigaction changes nothing and fills in the old one, for which there is room.
-    let answer = unsafe { libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: sigaction succeeded, so that it has written the whole structure.
-    answer == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::raise;
 
     #[test]
     fn a_signal_ends_a_pause() {
-        let mut signals = Signals::block().unwrap();
+        let mut signals = Early::block().unwrap();
         assert!(signals.go_on().is_continue());
         assert!(signals.pause(0, Duration::from_millis(1)).is_continue());
         raise(Signal::SIGTERM).unwrap();

@@ -76,7 +76,7 @@ pub fn swapping(study: &Study) -> Figure {
 
 /// Why there is no waiting to show, in the monitor's words.
 fn not_counted(study: &Study) -> String {
-    let why = study.runs.iter().find_map(|run| run.processes.header.delays.clone());
+    let why = study.runs.iter().find_map(|run| run.processes.comments.preamble.delays.clone());
     format!("(the kernel did not count it: delay accounting {})", why.unwrap_or_else(|| "off".into()))
 }
 

@@ -134,7 +134,7 @@ fn run(run: &Run) -> RunData {
         cpus: run.description.machine.cpus,
         nominal_s: run.processes.nominal_s(),
         waits,
-        delays: run.processes.header.delays.clone(),
+        delays: run.processes.comments.preamble.delays.clone(),
         series,
     }
 }

@@ -34,7 +34,7 @@ pub enum StudyError {
     },
     /// Samples that cannot be read.
     #[error(transparent)]
-    Samples(#[from] plot::error::Error),
+    Samples(#[from] format::error::Error),
     /// A file that belongs to a run is not there.
     #[error("{dir}: has no {name}, nor {name}.gz")]
     Missing {

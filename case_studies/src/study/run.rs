@@ -3,7 +3,7 @@
 //! One run of a study: its description, its programs' reports, its samples.
 
 use super::StudyError;
-use plot::input::Lines;
+use format::input::Lines;
 use plot::processes::{self, Process, Processes};
 use plot::profile::{self, Profile};
 use serde::Deserialize;
@@ -150,11 +150,11 @@ impl Run {
             userapps.push(serde_json::from_str(line).map_err(|why| json(&path, index, &why))?);
         }
         let mut lines = open(dir, PROFILE)?;
-        let preamble = profile::preamble(&mut lines)?;
-        let profile = profile::read(lines, preamble, None)?;
+        let opening = profile::opening(&mut lines)?;
+        let profile = profile::read(lines, opening, None)?;
         let mut lines = open(dir, PROCESSES)?;
-        let preamble = profile::preamble(&mut lines)?;
-        let processes = processes::read(lines, preamble)?;
+        let opening = profile::opening(&mut lines)?;
+        let processes = processes::read(lines, opening)?;
         Ok(Self { name: super::name(dir), description, userapps, profile, processes })
     }
 

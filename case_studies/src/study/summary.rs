@@ -117,7 +117,7 @@ pub fn sampling(study: &Study) -> Table {
             run.name.clone(),
             thousands(run.profile.samples),
             known(run.profile.rate_reached_hz(), |rate| fixed(rate, 3)),
-            known(run.profile.header.lost, thousands),
+            known(run.profile.comments.trailer.lost, thousands),
             thousands(numbers.faults()),
             thousands(numbers.rusage_faults),
             (i128::from(numbers.faults()) - i128::from(numbers.rusage_faults)).to_string(),
