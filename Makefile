@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
+.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -84,6 +84,12 @@ test-debug: prepare ## the module's tests on a kernel with KASAN, lockdep, kmeml
 
 test-kcsan: prepare ## the same with KCSAN, which finds data races
 	@vm/test kcsan
+
+# Without any: of each of Debian's suites and each series, the newest and the oldest.
+KERNELS :=
+
+kernels: prepare ## the module built, booted and tested on every kernel on offer; writes docs/kernels.md (KERNELS="7.3.4 7.2.12": only these)
+	@vm/kernels $(KERNELS)
 
 # The kernel of the two below: stock, or debug for the one with KASAN.
 KERNEL := stock
@@ -157,9 +163,8 @@ plot:
 	@$(CARGO) build --package plot
 
 module-vm: prepare ## only mp3.ko for the virtual machine
-	@mkdir -p $(GUEST) $(OBJECTS)/vm
-	@vm/stage "building mp3.ko for the virtual machine's kernel" vm/kbuild --into $(OBJECTS)/vm modules
-	@cp $(OBJECTS)/vm/mp3.ko $(GUEST)/
+	@mkdir -p $(GUEST)
+	@vm/stage "building mp3.ko for the virtual machine's kernel" vm/kbuild --copy $(GUEST)/mp3.ko modules
 
 prepare: ## the virtual machine's kernel, its toolchain and its guest, once (in ~/.cache/mp3)
 	@vm/prepare

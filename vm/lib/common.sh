@@ -8,7 +8,7 @@ MP3_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # Everything large lives here, outside the checkout, so that a second checkout finds it too.
 MP3_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mp3
 # Part of the name of what is cached: raise it when a stage of vm/prepare makes something else than before.
-MP3_RECIPE=1
+MP3_RECIPE=2
 
 say() {
     printf '%s\n' "$*" >&2
@@ -51,4 +51,18 @@ prepared_kernel() {
     [[ -e $dir/guest/vmlinuz || -e $dir/tree/.config ]] ||
         die --status 125 "$dir: no prepared kernel there" "make one with: vm/prepare"
     (cd "$dir" && pwd -P)
+}
+
+# kernel_directory VERSION: where the kernel of this Debian version lives. The version and not the release, since a rebuilt
+# kernel keeps its release.
+kernel_directory() {
+    printf '%s\n' "$MP3_CACHE/kernels/$1-r$MP3_RECIPE"
+}
+
+# kernels_prepared: prints "RELEASE VERSION SERIES SUITE -" of each kernel that is ready, newest first.
+kernels_prepared() {
+    local dir
+    for dir in "$MP3_CACHE"/kernels/*"-r$MP3_RECIPE"; do
+        [[ ! -e $dir/complete ]] || printf '%s -\n' "$(<"$dir/source/kernel")"
+    done | sort --key=2,2rV
 }

@@ -28,10 +28,11 @@ debug_directory() {
 
 # debug_unpack TARBALL DIR KIND: the source, as this kind needs it.
 debug_unpack() {
-    local tarball=$1 dir=$2 kind=$3
+    local tarball=$1 dir=$2 kind=$3 top
+    top=$(basename "$tarball" .tar.xz)
     mkdir -p "$dir"
     xz -dc -T0 "$tarball" | tar -x -C "$dir" --strip-components=1 --no-same-owner \
-        --anchored --wildcards --wildcards-match-slash "${DEBUG_UNREAD[@]/#/--exclude=linux-source-*/}"
+        --anchored --wildcards --wildcards-match-slash "${DEBUG_UNREAD[@]/#/--exclude=$top/}"
     [[ ! -e $MP3_TOP/vm/debug/$kind.patch ]] ||
         patch --quiet --strip 1 --directory "$dir" <"$MP3_TOP/vm/debug/$kind.patch"
     printf '%s\n' "+mp3-$kind" >"$dir/localversion"

@@ -4,20 +4,29 @@
 # What vm/run may load besides mp3.ko; their dependencies follow.
 GUEST_MODULES=(virtio_blk zram overlay)
 
-# guest_make DIR ROOT RELEASE: fills DIR from the packages installed in ROOT.
+# guest_make DIR UNPACKED ROOT RELEASE: fills DIR from the kernel's UNPACKED packages (their /usr) and from what is in ROOT.
 guest_make() {
-    local dir=$1 root=$2 release=$3 from=$2/usr/lib/modules/$3 name file
+    local dir=$1 unpacked=$2 root=$3 release=$4 name
     mkdir -p "$dir/modules"
-    cp "$from/vmlinuz" "$dir/vmlinuz"
+    cp "$unpacked/lib/modules/$release/vmlinuz" "$dir/vmlinuz"
     cp "$root/usr/bin/busybox" "$dir/busybox"
     printf '%s\n' "$release" >"$dir/release"
     for name in "${GUEST_MODULES[@]}"; do
         # One file a module: the order in which to load it and what it needs.
-        /sbin/modprobe --dirname "$root/usr" --set-version "$release" --show-depends "$name" |
-            sed -n 's/^insmod //p' | while read -r file _; do
-            file=${file#"$root/usr"}
-            xz -dc "$root/usr/${file#/}" >"$dir/modules/$(basename "$file" .xz)"
-            basename "$file" .xz
-        done >"$dir/modules/$name.load"
+        guest_module "$dir/modules" "$unpacked/lib/modules/$release" "$name" | awk '!seen[$0]++' >"$dir/modules/$name.load"
     done
+}
+
+# guest_module DIR MODULES NAME: unpacks a module into DIR, what it depends on before it, and prints their files' names.
+guest_module() {
+    local dir=$1 modules=$2 name=$3 file needed
+    # A file's name may have dashes where the module's has underscores.
+    file=$(find "$modules/kernel" -name "${name//[_-]/[_-]}.ko.xz" -print -quit)
+    [[ -n $file ]] || die "the kernel's packages have no module $name"
+    # shellcheck disable=SC2046 # names without blanks
+    for needed in $(/sbin/modinfo --field depends "$file" | tr ',' ' '); do
+        guest_module "$dir" "$modules" "$needed"
+    done
+    xz -dc "$file" >"$dir/$(basename "$file" .xz)"
+    basename "$file" .xz
 }

@@ -9,7 +9,8 @@ packages_of() {
 mmdebstrap mmdebstrap
 unshare util-linux
 xz xz-utils
-/sbin/modprobe kmod
+/sbin/modinfo kmod
+dpkg-deb dpkg
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 END
         # mmdebstrap without root maps a range of user ids.
@@ -24,6 +25,7 @@ dpkg-deb dpkg
 flex flex
 gcc gcc
 make make
+pahole pahole
 python3 python3-minimal
 rustc rustc
 xz xz-utils

@@ -20,7 +20,7 @@ peers_directory() {
 # peers_root DIR MIRROR: a root with the packages.
 peers_root() {
     local IFS=,
-    root_bootstrap "$1" "$2" "${PEERS_PACKAGES[*]}"
+    root_bootstrap "$1" "$2" trixie "${PEERS_PACKAGES[*]}"
 }
 
 # peers_libraries PROGRAM...: prints "NAME PATH" of every library that the loader wants for them, once, and the loader itself.

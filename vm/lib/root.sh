@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The toolchain root: Debian trixie with the compilers that built the kernel, and the kernel's own packages.
+# The toolchain root: Debian with the compilers that built the kernel. The kernel's own packages are not in it.
 #
 # It belongs to whoever makes it: the archive is unpacked without owners, and entered through a user namespace unless
 # the caller is root. So neither making nor using nor deleting it needs root.
@@ -7,37 +7,44 @@
 # A user's PATH need not lead to chroot.
 PATH=$PATH:/usr/sbin:/sbin
 
-# What a kernel tree, a module in Rust and its checks need (clang and lld are for a debug kernel, and come with it), and
-# what the guest runs on and from.
-ROOT_PACKAGES=(
-    bc bindgen bison ca-certificates cargo flex gcc gcc-14 kmod libc6-dev libelf-dev libssl-dev make
-    python3-minimal rust-clippy rust-src rustc rustfmt xz-utils zlib1g-dev
-    busybox-static qemu-system-x86 util-linux
+# Part of the name of what is cached: raise it when the packages change.
+ROOT_RECIPE=2
+# What a kernel tree and a module in Rust need, besides the C compiler that built the kernel; busybox is the guest's.
+ROOT_COMPILERS=(
+    bc bindgen bison busybox-static flex gcc kmod libc6-dev libelf-dev libssl-dev make
+    pahole python3-minimal rust-src rustc util-linux xz-utils zlib1g-dev
 )
+# What checks the programs and what the guest runs on; they are Debian 13's, whatever the kernel.
+ROOT_PROGRAMS=(ca-certificates cargo qemu-system-x86 rust-clippy rustfmt)
 
-# root_make DIR MIRROR RELEASE VERSION SERIES
-root_make() {
-    local dir=$1 mirror=$2 release=$3 version=$4 series=$5 include
-    # Exact versions: the index also holds older ones of the same names.
-    include=$(
-        IFS=,
-        printf '%s' "${ROOT_PACKAGES[*]},linux-source-$series=$version,linux-headers-$release=$version"
-        printf '%s' ",linux-binary-$release=$version,linux-modules-$release=$version"
-    )
-    root_bootstrap "$dir" "$mirror" "$include"
+# root_directory RUSTC GCC: where the root with these compilers lives. All kernels that they built share it.
+root_directory() {
+    printf '%s\n' "$MP3_CACHE/roots/rustc-$1-gcc-$2-r$ROOT_RECIPE"
 }
 
-# root_bootstrap DIR MIRROR PACKAGE,...: Debian trixie with these packages.
+# root_make DIR MIRROR SUITE GCC [PACKAGE...]: a root of this suite with gcc of this major version, and these packages besides.
+root_make() {
+    local dir=$1 mirror=$2 suite=$3 packages=("${ROOT_COMPILERS[@]}" "gcc-$4" "${@:5}")
+    [[ $suite != trixie ]] || packages+=("${ROOT_PROGRAMS[@]}")
+    root_bootstrap "$dir" "$mirror" "$suite" "$(IFS=, && printf '%s' "${packages[*]}")"
+}
+
+# root_bootstrap DIR MIRROR SUITE PACKAGE,...: Debian with these packages; those of trixie may also come from its backports.
 root_bootstrap() {
-    local dir=$1 mirror=$2 include=$3
+    local dir=$1 mirror=$2 suite=$3 include=$4 sources=() validity
+    sources+=("deb $mirror $suite main")
+    [[ $suite != trixie ]] || sources+=("deb $mirror trixie-backports main")
+    # Whether lists may be old is the machine's to say: a snapshot of the archive has only such.
+    mapfile -t validity < <(apt-config dump --format '%f "%v";%n' Acquire::Check-Valid-Until Acquire::Check-Date)
     mkdir -p "$dir"
     # mmdebstrap's working copy goes where other users may enter (in a home directory they may not) and where there is
     # room (/tmp may be memory).
     TMPDIR=/var/tmp mmdebstrap --quiet --mode="$(mmdebstrap_mode)" --variant=minbase --architectures=amd64 \
         --format=tar --include="$include" \
+        "${validity[@]/#/--aptopt=}" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
-        trixie - "deb $mirror trixie main" "deb $mirror trixie-backports main" |
+        "$suite" - "${sources[@]}" |
         tar -x -C "$dir" --no-same-owner --exclude='./dev/*'
 }
 

@@ -35,9 +35,9 @@ running_source() {
 running_tree() {
     local tmp=$1 headers=$2 tarball=$3
     tree_unpack "$tarball" "$tmp/tree"
-    tree_configure "$tmp/tree" "$headers" "$RUNNING_RELEASE"
-    tree_make "$tmp/tree" >&2
-    tree_check "$tmp/tree" "$RUNNING_RELEASE"
+    tree_configure "$tmp/tree" "$headers"
+    tree_make "$tmp/tree" "$RUNNING_RELEASE" >&2
+    tree_check "$tmp/tree" "$RUNNING_RELEASE" "$headers"
     mkdir -p "$MP3_CACHE/running"
     mv "$tmp/tree" "$RUNNING_DIR"
 }

@@ -25,12 +25,15 @@ tree_unpack() {
         --anchored --wildcards --wildcards-match-slash "${TREE_UNREAD[@]/#/--exclude=$top/}"
 }
 
-# tree_configure DIR HEADERS RELEASE: HEADERS is the directory of the kernel's header package.
+# tree_configure DIR HEADERS: HEADERS is the directory of the kernel's header package.
 tree_configure() {
-    local dir=$1 headers=$2 release=$3
+    local dir=$1 headers=$2
     cp "$headers/.config" "$headers/Module.symvers" "$dir"
-    # 7.2.12+deb13-cloud-amd64 -> +deb13-cloud-amd64; without it the module's version magic is not the kernel's.
-    printf '%s\n' "+${release#*+}" >"$dir/localversion"
+}
+
+# tree_rustc DIR: prints the version of the Rust compiler that DIR/.config names, to the last letter.
+tree_rustc() {
+    sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"/\1/p' "$1/.config"
 }
 
 # tree_compiler DIR: prints the C compiler's command, by the version that built the kernel.
@@ -47,15 +50,43 @@ tree_toolchain() {
     fi
 }
 
-# tree_make DIR: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
+# tree_make DIR RELEASE: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
+#
+# The release is given, since Debian's is not always the source's version and a suffix (7.3.0-rc7 is 7.3-cloud-amd64), and
+# without it the module's version magic would not be the kernel's.
 tree_make() {
-    local dir=$1 compiler
+    local dir=$1 release=$2 compiler
     compiler=$(tree_compiler "$dir")
-    make --silent -C "$dir" -j"$(nproc)" CC="$compiler" HOSTCC="${compiler##*-linux-gnu-}" olddefconfig prepare modules_prepare
+    make --silent -C "$dir" -j"$(nproc)" CC="$compiler" HOSTCC="${compiler##*-linux-gnu-}" KERNELRELEASE="$release" \
+        olddefconfig prepare modules_prepare
 }
 
-# tree_check DIR RELEASE: fails with a reason if the tree would not build what the kernel loads.
+# tree_lost DIR HEADERS: prints the options of the kernel's configuration that olddefconfig changed, as the kernel has them. What
+# only names a tool's version may differ.
+tree_lost() {
+    comm -23 <(tree_options "$2") <(tree_options "$1")
+}
+
+tree_options() {
+    grep '^CONFIG_' "$1/.config" |
+        grep -vE '^CONFIG_((GCC|CLANG|AS|LD|LLD|PAHOLE|RUSTC|RUSTC_LLVM|RUSTC_LLVM_MAJOR)_VERSION|[A-Z]*_VERSION_TEXT)=' | sort
+}
+
+# tree_check DIR RELEASE HEADERS: fails with a reason if the tree would not build what the kernel loads.
 tree_check() {
+    local dir=$1 release=$2 headers=$3 lost
+    # Kconfig drops in silence what a tool is missing for, and then structures have other sizes than the kernel's: without pahole,
+    # for example, there is no BTF, and struct module is shorter.
+    mapfile -t lost < <(tree_lost "$dir" "$headers")
+    [[ ${#lost[@]} -eq 0 ]] || die "$dir: the configuration is not the kernel's; a tool may be missing or too old for: ${lost[*]:0:5}"
+    # Another compiler gives the kernel's functions other names.
+    [[ $(tree_rustc "$dir") == "$(tree_rustc "$headers")" ]] ||
+        die "$dir: the kernel was built by '$(tree_rustc "$headers")', and this is '$(tree_rustc "$dir")'"
+    tree_is_made "$dir" "$release"
+}
+
+# tree_is_made DIR RELEASE: fails with a reason if something of the tree is missing.
+tree_is_made() {
     local dir=$1 release=$2 made
     grep -q '^CONFIG_RUST=y' "$dir/.config" ||
         die "$dir: CONFIG_RUST went off in olddefconfig; is rustc or bindgen missing?"
