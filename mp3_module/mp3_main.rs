@@ -16,26 +16,26 @@
 mod abi;
 mod chardev;
 mod compat;
+mod delayed_work;
 mod ffi;
 mod memory;
 mod params;
 #[cfg(mp3_planted)]
 mod planted;
 mod positions;
+mod process;
 mod procfs;
 mod profiler;
 mod regions;
 mod registry;
-mod sampler;
-mod task;
 mod time;
 
 use crate::chardev::Device;
+use crate::delayed_work::Sampler;
 use crate::params::Params;
 use crate::procfs::StatusFile;
 use crate::profiler::Profiler;
 use crate::regions::Regions;
-use crate::sampler::Sampler;
 use kernel::prelude::*;
 
 module! {

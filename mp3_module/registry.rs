@@ -7,7 +7,7 @@
 
 use crate::abi::command::Pid;
 use crate::abi::samples::{Encoded, Flags, SampleRecord, State, Totals};
-use crate::task::{Process, ProcessKey, Sample};
+use crate::process::{Process, ProcessKey, Sample};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::sync::rcu;
@@ -111,12 +111,7 @@ impl Entry {
         }
         let before = self.record.totals();
         let totals = sample.totals.since(&self.baseline).at_least(&before);
-        let state = State {
-            flags,
-            threads: sample.threads,
-            comm: sample.comm,
-            levels: sample.levels,
-        };
+        let state = State { flags, threads: sample.threads, comm: sample.comm, levels: sample.levels };
         self.record.update(&state, &totals);
         Change { interval: Interval::between(&before, &totals), dead: sample.dead }
     }
