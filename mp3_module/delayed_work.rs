@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What makes the profiler tick: a delayed work, armed only while something is registered.
+//! Delayed work that can be cancelled.
 //!
-//! The kernel crate's `DelayedWork` can be queued and not cancelled. Both ends of cancelling are here: [`disarm`], which
-//! does not wait and so may be called under the profiler's mutex, and the drop of [`Sampler`], which waits for a tick that
-//! is running and lets none follow.
+//! The kernel crate's `DelayedWork` can be queued and not cancelled. Both ways of cancelling are here: [`disarm`], which does
+//! not wait, and [`disable`], which waits for a run to end and lets none follow.
 
-use crate::profiler::Profiler;
 use core::ptr::NonNull;
 use kernel::bindings;
 use kernel::container_of;
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow};
-use kernel::workqueue::{impl_has_delayed_work, HasWork, Queue, Work, WorkItem};
+use kernel::workqueue::{HasDelayedWork, Queue, Work, WorkItem};
 
 /// A work queue of our own.
 ///
@@ -48,65 +46,56 @@ impl WorkQueue {
 
 impl Drop for WorkQueue {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the queue is ours. Works that are queued hold the profiler, and with it this value;
-        // so there are none.
+        // SAFETY: By the type invariant the queue is ours. Works that are queued hold
+        // the item that holds this value; so there are none.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
     }
 }
 
-impl_has_delayed_work! {
-    impl HasDelayedWork<Profiler> for Profiler { self.work }
-}
-
-impl WorkItem for Profiler {
-    type Pointer = Arc<Profiler>;
-
-    fn run(this: Arc<Profiler>) {
-        this.as_arc_borrow().tick();
-    }
-}
-
-/// Has the profiler tick when a timer fires that expires in `expiry` jiffies, unless it is to tick before that anyway.
-pub(crate) fn arm(profiler: ArcBorrow<'_, Profiler>, expiry: u64) {
+/// Runs `item` when a timer fires that expires in `expiry` jiffies, unless it is to run before that anyway.
+pub(crate) fn arm<T>(queue: &WorkQueue, item: ArcBorrow<'_, T>, expiry: u64)
+where
+    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T> + Send + Sync + 'static,
+{
     // A delay of 0 would not wait for a timer at all. One jiffy ago is an expiry too, and fires with the next jiffy.
     const ONE_JIFFY_AGO: usize = usize::MAX;
     let delay = if expiry == 0 { ONE_JIFFY_AGO } else { usize::try_from(expiry).unwrap_or(ONE_JIFFY_AGO) };
     // An error means that it was queued already, which is all we want.
-    let _ = profiler.queue.queue().enqueue_delayed(Arc::from(profiler), delay);
+    let _ = queue.queue().enqueue_delayed(Arc::from(item), delay);
 }
 
-/// Takes back an [`arm`], without waiting: a tick that runs at the moment runs to its end.
-pub(crate) fn disarm(profiler: &Profiler) {
-    // SAFETY: The profiler is valid, and with it its work; cancelling is allowed from any context.
-    if unsafe { bindings::cancel_delayed_work(raw_work(profiler)) } {
-        // SAFETY: The work was queued, so the queue owned a reference, and cancelling passed that on to us.
-        drop(unsafe { Arc::from_raw(profiler) });
+/// Takes back an [`arm`], without waiting: a run that is under way goes on to its end.
+pub(crate) fn disarm<T>(item: ArcBorrow<'_, T>)
+where
+    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,
+{
+    let item = Arc::from(item);
+    // SAFETY: The item is valid, and with it its work; cancelling is allowed from any context.
+    if unsafe { bindings::cancel_delayed_work(raw_work(&item)) } {
+        take_back(&item);
     }
 }
 
-/// The running sampler: from here on the profiler may be armed, until this is dropped.
-pub(crate) struct Sampler(Arc<Profiler>);
-
-impl Sampler {
-    pub(crate) fn new(profiler: Arc<Profiler>) -> Self {
-        Sampler(profiler)
+/// Waits for a run that is under way, and lets none follow. Not to be called by a run, which would wait for itself.
+pub(crate) fn disable<T>(item: &Arc<T>)
+where
+    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,
+{
+    // SAFETY: The item is valid, and with it its work; it may sleep here.
+    if unsafe { bindings::disable_delayed_work_sync(raw_work(item)) } {
+        take_back(item);
     }
 }
 
-impl Drop for Sampler {
-    fn drop(&mut self) {
-        // SAFETY: The profiler is valid, and this is not its work that waits for itself: the work holds no `Sampler`.
-        if unsafe { bindings::disable_delayed_work_sync(raw_work(&self.0)) } {
-            // SAFETY: As in `disarm`.
-            drop(unsafe { Arc::from_raw(Arc::as_ptr(&self.0)) });
-        }
-        self.0.clear();
-    }
+/// Drops the reference that the queue had: the work was queued, and cancelling it passed the reference on to us.
+fn take_back<T>(item: &Arc<T>) {
+    // SAFETY: `enqueue_delayed` made the reference of an `Arc` to this very item by `into_raw`.
+    drop(unsafe { Arc::from_raw(Arc::as_ptr(item)) });
 }
 
-/// The C side of the profiler's work.
-fn raw_work(profiler: &Profiler) -> *mut bindings::delayed_work {
-    let profiler = core::ptr::from_ref(profiler).cast_mut();
-    // SAFETY: The pointer is to a valid profiler, whose work is the `work` of a `delayed_work`.
-    unsafe { container_of!(Work::raw_get(Profiler::raw_get_work(profiler)), bindings::delayed_work, work) }
+/// The C side of the item's work.
+fn raw_work<T: HasDelayedWork<T>>(item: &Arc<T>) -> *mut bindings::delayed_work {
+    let item = Arc::as_ptr(item).cast_mut();
+    // SAFETY: The pointer is to a valid item, whose work is the `work` of a `delayed_work`.
+    unsafe { container_of!(Work::raw_get(T::raw_get_work(item)), bindings::delayed_work, work) }
 }

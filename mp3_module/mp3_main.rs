@@ -3,21 +3,24 @@
 //! mp3: profiles page faults and CPU time of chosen processes from inside the kernel.
 //!
 //! ```text
-//! procfs    "R 123"            -> profiler  the registry and both buffers, under one mutex
-//! sampler   20 times a second  ->     |-- registry   the processes, side by side
-//!                                     |     `-- task       a process and its counters
-//!                                     `-- memory     vmalloc'ed pages, shared with user space
-//! chardev   open, mmap, poll   ->           `-- abi        what the pages mean
+//! procfs        "R 123"            -> profiler  the registry and both buffers, under one mutex
+//! delayed_work  20 times a second  ->     |-- registry   the processes, side by side
+//!                                         |     `-- entry      one of them, and its last record
+//!                                         |           `-- process    its threads and counters
+//!                                         `-- memory     vmalloc'ed pages, shared with user space
+//! chardev       open, mmap, poll   -> regions     `-- abi        what the pages mean
 //! ```
 //!
-//! Unsafe code stands in the files that own an interface to C: `task`, `memory`, `sampler`, `procfs`, `chardev`, `time`,
-//! `compat`.
+//! Unsafe code stands in the files that own an interface to C: `process/`, `memory`, `delayed_work`, `procfs`, `chardev`,
+//! `time`, `compat`.
 
 mod abi;
 mod chardev;
 mod compat;
 mod delayed_work;
+mod entry;
 mod ffi;
+mod interval;
 mod memory;
 mod params;
 #[cfg(mp3_planted)]
@@ -31,10 +34,9 @@ mod registry;
 mod time;
 
 use crate::chardev::Device;
-use crate::delayed_work::Sampler;
 use crate::params::Params;
 use crate::procfs::StatusFile;
-use crate::profiler::Profiler;
+use crate::profiler::{Profiler, Ticking};
 use crate::regions::Regions;
 use kernel::prelude::*;
 
@@ -67,7 +69,7 @@ module! {
 /// each of the three holds.
 struct Mp3 {
     _status: StatusFile,
-    _sampler: Sampler,
+    _ticking: Ticking,
     _device: Pin<KBox<Device>>,
 }
 
@@ -81,7 +83,7 @@ impl kernel::Module for Mp3 {
         #[cfg(mp3_planted)]
         planted::plant()?;
         let profiler = Profiler::new(&params)?;
-        let sampler = Sampler::new(profiler.clone());
+        let ticking = Ticking::new(profiler.clone());
         let status = StatusFile::new(profiler.clone())?;
         // Last, so that nothing can fail after it: a module whose init fails is freed, also while somebody has its device
         // open. procfs waits for its callers; the VFS does not.
@@ -92,7 +94,7 @@ impl kernel::Module for Mp3 {
             params.ring_records,
             params.max_processes
         );
-        Ok(Mp3 { _status: status, _sampler: sampler, _device: device })
+        Ok(Mp3 { _status: status, _ticking: ticking, _device: device })
     }
 }
 

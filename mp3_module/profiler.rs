@@ -16,18 +16,20 @@ use crate::abi::ring::Writer;
 use crate::abi::samples::{Encoded, Flags, SAMPLE_BYTES, SAMPLE_WORDS};
 use crate::abi::stream::Stream;
 use crate::abi::words::{ReadWords, WriteWords};
-use crate::delayed_work::{self as sampler, WorkQueue};
+use crate::delayed_work::{self, WorkQueue};
+use crate::entry::Entry;
+use crate::interval::Interval;
 use crate::memory::SharedMemory;
 use crate::params::Params;
 use crate::process::Process;
-use crate::registry::{Entry, Interval, Registry};
+use crate::registry::Registry;
 use crate::time::{self, Now};
 use kernel::fs::File;
 use kernel::new_poll_condvar;
 use kernel::prelude::*;
 use kernel::sync::poll::{PollCondVar, PollTable};
 use kernel::sync::{new_mutex, rcu, Arc, ArcBorrow, Mutex};
-use kernel::workqueue::{new_delayed_work, DelayedWork};
+use kernel::workqueue::{impl_has_delayed_work, new_delayed_work, DelayedWork, WorkItem};
 
 /// Processes that a tick samples without letting go of the mutex; the bits of a word remember which of them died.
 const BATCH: usize = u64::BITS as usize;
@@ -43,9 +45,9 @@ pub(crate) struct Profiler {
     /// Whoever waits in `poll` for records.
     #[pin]
     readers: PollCondVar,
-    pub(crate) queue: WorkQueue,
+    queue: WorkQueue,
     #[pin]
-    pub(crate) work: DelayedWork<Profiler>,
+    work: DelayedWork<Profiler>,
 }
 
 /// What the mutex guards.
@@ -157,12 +159,12 @@ impl Profiler {
         state.ring.commit(&self.samples);
         self.publish_registered(state);
         if is_first {
-            sampler::arm(self, self.clock.timer_expiry(now.jiffies));
+            delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
         }
         Ok(())
     }
 
-    fn unregister(&self, pid: Pid, file: &File) -> Result {
+    fn unregister(self: ArcBorrow<'_, Self>, pid: Pid, file: &File) -> Result {
         let process = Process::find(pid).ok_or(ENOENT)?;
         if !process.may_be_profiled_by(file) {
             return Err(EPERM);
@@ -184,7 +186,7 @@ impl Profiler {
             // No tick follows that would close the interval.
             self.close_interval(state, tick, now.jiffies);
             state.open = false;
-            sampler::disarm(self);
+            delayed_work::disarm(self);
         }
         self.publish_registered(state);
         Ok(())
@@ -202,7 +204,7 @@ impl Profiler {
                 if tick <= state.last_tick {
                     // The timer was for a part of a long wait.
                     if !state.registry.is_empty() {
-                        sampler::arm(self, self.clock.timer_expiry(begun.jiffies));
+                        delayed_work::arm(&self.queue, self, self.clock.timer_expiry(begun.jiffies));
                     }
                     return;
                 }
@@ -224,7 +226,7 @@ impl Profiler {
             if state.registry.is_empty() {
                 state.open = false;
             } else {
-                sampler::arm(self, self.clock.timer_expiry(now.jiffies));
+                delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
             }
             self.publish_registered(state);
             break;
@@ -256,8 +258,8 @@ impl Profiler {
         self.samples.store_release(word::REGISTERED, state.registry.len() as u64);
     }
 
-    /// Forgets all processes, without a word: for when the module goes, and nobody has the device open.
-    pub(crate) fn clear(&self) {
+    /// Drops all registrations without final records: for when the module goes, and no file of the device is open.
+    fn clear(&self) {
         let mut state = self.state.lock();
         for slot in 0..state.registry.slot_count() {
             state.registry.remove(slot);
@@ -294,6 +296,36 @@ impl Profiler {
     /// Has `table` woken when there are new records, or fewer processes.
     pub(crate) fn wait_for_records(&self, file: &File, table: &PollTable<'_>) {
         table.register_wait(file, &self.readers);
+    }
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Profiler> for Profiler { self.work }
+}
+
+impl WorkItem for Profiler {
+    type Pointer = Arc<Profiler>;
+
+    fn run(this: Arc<Profiler>) {
+        this.as_arc_borrow().tick();
+    }
+}
+
+/// The right of a profiler to tick, until this is dropped. Then all registrations are dropped, too.
+pub(crate) struct Ticking(Arc<Profiler>);
+
+impl Ticking {
+    /// From here on `profiler` may tick.
+    pub(crate) fn new(profiler: Arc<Profiler>) -> Self {
+        Ticking(profiler)
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        // A tick does not hold a `Ticking`, so this is not called by one.
+        delayed_work::disable(&self.0);
+        self.0.clear();
     }
 }
 

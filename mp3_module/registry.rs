@@ -5,123 +5,10 @@
 //! A tick passes over all of them twenty times a second, so they lie side by side in slots; a tree finds the slot of one.
 //! A slot keeps its process until that is removed, so a pass can be interrupted between any two slots and go on later.
 
-use crate::abi::command::Pid;
-use crate::abi::samples::{Encoded, Flags, SampleRecord, State, Totals};
-use crate::process::{Process, ProcessKey, Sample};
+use crate::entry::Entry;
+use crate::process::ProcessKey;
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
-use kernel::sync::rcu;
-
-/// What a process, or all of them, have counted since a tick.
-#[derive(Default)]
-pub(crate) struct Interval {
-    pub(crate) minor_faults: u64,
-    pub(crate) major_faults: u64,
-    /// User and system time, ns.
-    pub(crate) cpu_ns: u64,
-}
-
-impl Interval {
-    fn between(earlier: &Totals, later: &Totals) -> Self {
-        Interval {
-            minor_faults: later.minor_faults.saturating_sub(earlier.minor_faults),
-            major_faults: later.major_faults.saturating_sub(earlier.major_faults),
-            cpu_ns: later.cpu_ns().saturating_sub(earlier.cpu_ns()),
-        }
-    }
-
-    /// Sums up.
-    pub(crate) fn add(&mut self, other: &Interval) {
-        self.minor_faults = self.minor_faults.saturating_add(other.minor_faults);
-        self.major_faults = self.major_faults.saturating_add(other.major_faults);
-        self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
-    }
-}
-
-/// What a new sample brought.
-pub(crate) struct Change {
-    /// Since the record before.
-    pub(crate) interval: Interval,
-    /// The process is dead, and this was its final record.
-    pub(crate) dead: bool,
-}
-
-/// A registered process: who it is, and what has been recorded of it.
-pub(crate) struct Entry {
-    process: Process,
-    /// The counters when it was registered. Never reset a kernel counter: remember it, and subtract.
-    baseline: Totals,
-    exec_id: u64,
-    /// Its last record, which is the next one too, but for time and place, where nothing has changed.
-    record: Encoded,
-}
-
-impl Entry {
-    /// Registers `process`, with its first record; `None` if it is dead already.
-    pub(crate) fn new(mut process: Process, registration: u64, rcu: &rcu::Guard) -> Option<Self> {
-        let sample = process.sample(rcu);
-        if sample.dead {
-            return None;
-        }
-        let mut entry = Entry {
-            baseline: sample.totals,
-            exec_id: sample.exec_id,
-            record: Encoded::new(SampleRecord { pid: process.pid(), registration, ..SampleRecord::default() }),
-            process,
-        };
-        entry.update(&sample);
-        entry.record.add_flags(Flags::FIRST);
-        Some(entry)
-    }
-
-    /// The last record.
-    #[inline]
-    pub(crate) fn record(&mut self) -> &mut Encoded {
-        &mut self.record
-    }
-
-    /// Reads the counters into the record, all but its place in the ring, and says what has changed.
-    #[inline]
-    pub(crate) fn sample(&mut self, rcu: &rcu::Guard) -> Option<Change> {
-        if self.process.stands_still(rcu) {
-            self.record.retain_flags(Flags::DELAYS);
-            return None;
-        }
-        Some(self.sample_anew(rcu))
-    }
-
-    /// As [`Entry::sample`], also where nothing has changed.
-    pub(crate) fn sample_anew(&mut self, rcu: &rcu::Guard) -> Change {
-        let sample = self.process.sample(rcu);
-        self.update(&sample)
-    }
-
-    /// Has the record say what `sample` does.
-    fn update(&mut self, sample: &Sample) -> Change {
-        let mut flags = Flags::default();
-        if sample.dead {
-            flags |= Flags::FINAL | Flags::EXITED;
-        }
-        if sample.has_delays {
-            flags |= Flags::DELAYS;
-        }
-        if sample.exec_id != self.exec_id {
-            self.exec_id = sample.exec_id;
-            flags |= Flags::EXECED;
-        }
-        let before = self.record.totals();
-        let totals = sample.totals.since(&self.baseline).at_least(&before);
-        let state = State { flags, threads: sample.threads, comm: sample.comm, levels: sample.levels };
-        self.record.update(&state, &totals);
-        Change { interval: Interval::between(&before, &totals), dead: sample.dead }
-    }
-
-    /// A line of `/proc/mp3/status`: the PID in the reader's namespace and the user time since the process was forked, ns.
-    pub(crate) fn status(&mut self) -> Option<(Pid, u64)> {
-        let pid = self.process.pid_for_current()?;
-        Some((pid, self.process.user_ns(&rcu::read_lock())))
-    }
-}
 
 /// The slots and the way to them.
 pub(crate) struct Registry {
@@ -203,7 +90,7 @@ impl Registry {
     /// `ENOMEM`. Nothing has changed then.
     pub(crate) fn insert(&mut self, entry: Entry) -> Result {
         self.reserve()?;
-        let key = entry.process.key();
+        let key = entry.key();
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
         self.by_key.try_create_and_insert(key, slot, GFP_KERNEL)?;
         match self.free.pop().and_then(|slot| self.slots.get_mut(slot)) {
@@ -217,7 +104,7 @@ impl Registry {
     /// Forgets the process in `slot`.
     pub(crate) fn remove(&mut self, slot: usize) -> Option<Entry> {
         let entry = self.slots.get_mut(slot)?.take()?;
-        self.by_key.remove(&entry.process.key());
+        self.by_key.remove(&entry.key());
         // Has room since `reserve`.
         let _ = self.free.push_within_capacity(slot);
         if self.is_empty() {
