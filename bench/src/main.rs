@@ -3,9 +3,9 @@
 //! `mp3-bench`: measures in the virtual machine, and puts together what was measured. `vm/bench` runs all of it.
 
 mod clock;
-mod hunger;
 mod measure;
 mod peers;
+mod spare_cpu;
 
 use anyhow::{Context, Result};
 use bench::report::{Clock, Report, FORMAT};

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use studies::figure::case2;
-use studies::study::numbers::Numbers;
+use studies::study::metrics::Metrics;
 use studies::study::Study;
 
 fn here(path: &str) -> PathBuf {
@@ -15,9 +15,9 @@ fn here(path: &str) -> PathBuf {
 }
 
 /// The runs of a study by name, and their numbers.
-fn study(name: &str) -> (Study, Vec<(String, Numbers)>) {
+fn study(name: &str) -> (Study, Vec<(String, Metrics)>) {
     let study = Study::load(&here("data").join(name)).unwrap();
-    let numbers = study.runs.iter().map(|run| (run.name.clone(), Numbers::of(run))).collect();
+    let numbers = study.runs.iter().map(|run| (run.name.clone(), Metrics::of(run))).collect();
     (study, numbers)
 }
 
@@ -78,7 +78,7 @@ fn the_tables_of_the_readme_are_the_datas() {
     let (summary, readme) = (summary(), fs::read_to_string(here("README.md")).unwrap());
     let mut numbers = 0;
     for cell in readme.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('|')) {
-        // Numbers with more than two digits: the others are N.
+        // Metrics with more than two digits: the others are N.
         let is_digit = |letter: char| letter.is_ascii_digit();
         let is_number = |word: &&str| {
             word.matches(is_digit).count() > 2 && word.trim_start_matches(['−', '+']).starts_with(is_digit)

@@ -8,7 +8,7 @@ use plot::panel::Item;
 use std::fs;
 use std::process::{Command, Output};
 use studies::figure::{case1, case2};
-use studies::study::numbers::Numbers;
+use studies::study::metrics::Metrics;
 use studies::study::{summary, Study};
 use study::{write_run, write_studies, Dir};
 
@@ -32,7 +32,7 @@ fn numbers_are_computed_as_they_are_defined() {
     let dir = Dir::new();
     write_studies(&dir.0);
     let study = Study::load(&dir.0.join("case2")).unwrap();
-    let numbers = Numbers::of(&study.runs[1]);
+    let numbers = Metrics::of(&study.runs[1]);
     assert_eq!((numbers.processes, numbers.minor, numbers.major), (3, 20 * 303, 20 * 12));
     assert_eq!(numbers.rusage_faults, 20 * 303 + 20 * 12);
     assert!((numbers.cpu_s - 0.6).abs() < 1e-9);
@@ -50,7 +50,7 @@ fn what_the_kernel_does_not_count_is_not_zero() {
     let dir = Dir::new();
     write_studies(&dir.0);
     let study = Study::load(&dir.0.join("case1")).unwrap();
-    let numbers = Numbers::of(&study.runs[0]);
+    let numbers = Metrics::of(&study.runs[0]);
     assert_eq!(numbers.delays_s, [None; 4]);
     assert!(numbers.run_delay_s.is_some());
     assert!(summary::waiting(&study).markdown().contains("n/a"));

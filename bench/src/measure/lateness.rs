@@ -4,9 +4,9 @@
 
 use super::{register, MP3};
 use crate::clock;
-use crate::hunger;
 use crate::peers::proc_stat::Opened;
 use crate::peers::tools;
+use crate::spare_cpu;
 use anyhow::{ensure, Context, Result};
 use bench::report::{Clock, Distribution, Report, Section};
 use nix::unistd::pipe;
@@ -44,7 +44,7 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
     let cpus = std::thread::available_parallelism()?.get();
     for (rate_hz, count) in [(20, 201), (250, 1251)] {
         for busy in [false, true] {
-            let _others: Vec<_> = (0..if busy { cpus } else { 0 }).map(|_| hunger::busy()).collect::<Result<_>>()?;
+            let _others: Vec<_> = (0..if busy { cpus } else { 0 }).map(|_| spare_cpu::busy()).collect::<Result<_>>()?;
             let condition = format!("{rate_hz} Hz, {}", if busy { "every CPU busy" } else { "idle" });
             for (name, sample) in SAMPLERS {
                 let times = sample(rate_hz, count).with_context(|| format!("{name}, {condition}"))?;

@@ -4,8 +4,8 @@
 
 use super::{pids_of, register, MP3};
 use crate::clock;
-use crate::hunger;
 use crate::peers::{self, tools, MakeReader};
+use crate::spare_cpu;
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
 use std::any::Any;
@@ -70,7 +70,7 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
 }
 
 fn counted() -> Result<Vec<f64>> {
-    (0..RUNS).map(|_| Ok(hunger::rounds_in(SPAN_NS)? as f64)).collect()
+    (0..RUNS).map(|_| Ok(spare_cpu::rounds_in(SPAN_NS)? as f64)).collect()
 }
 
 fn row(report: &mut Report, clock: Clock, name: &str, rounds: &[f64], most: f64) {

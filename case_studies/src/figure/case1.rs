@@ -2,7 +2,7 @@
 
 //! Case study 1: accumulated page faults of programs that run at the same time.
 
-use crate::study::numbers::Numbers;
+use crate::study::metrics::Metrics;
 use crate::study::run::Run;
 use crate::study::Study;
 use plot::axis::Axis;
@@ -19,8 +19,8 @@ const EXPECTED: &str =
 pub fn one(run: &Run) -> Figure {
     let trace = &run.profile.trace;
     let totals = trace.totals();
-    let numbers = Numbers::of(run);
-    let highest = numbers.expected.unwrap_or(0.0).max(totals.faults() as f64);
+    let metrics = Metrics::of(run);
+    let highest = metrics.expected.unwrap_or(0.0).max(totals.faults() as f64);
     let (total, minor) = (Pen::full(SUM, 6.0), Pen::full(MINOR, 1.8));
     let major = Pen::full(MAJOR, 1.8).dashed(6.0, 3.0);
     let mut items = vec![
@@ -28,7 +28,7 @@ pub fn one(run: &Run) -> Figure {
         Item::Line { points: trace.accumulated(|bucket| bucket.minor), pen: minor },
         Item::Line { points: trace.accumulated(|bucket| bucket.major), pen: major },
     ];
-    items.extend(level(&numbers, ""));
+    items.extend(level(&metrics, ""));
     items.extend(completions(run).map(|(label, x)| Item::Moment {
         x,
         label: format!("{label} done, {}", seconds(x)),
@@ -48,7 +48,7 @@ pub fn one(run: &Run) -> Figure {
     };
     Figure {
         title: format!("Case study {}: {}", run.name, workloads(run)),
-        subtitle: vec![result(&numbers), machine(run)],
+        subtitle: vec![result(&metrics), machine(run)],
         legend: Vec::new(),
         panels: vec![(sums, 340.0), (per_program(run), 220.0)],
         x: time(totals.end_s),
@@ -65,9 +65,9 @@ pub fn together(study: &Study) -> Figure {
     for (index, run) in study.runs.iter().enumerate() {
         let (colour, mark) = series(index * 2);
         let pen = Pen::full(colour, 2.2).marked(mark);
-        let numbers = Numbers::of(run);
-        highest = highest.max(numbers.faults() as f64).max(numbers.expected.unwrap_or(0.0));
-        most_major = most_major.max(numbers.major);
+        let metrics = Metrics::of(run);
+        highest = highest.max(metrics.faults() as f64).max(metrics.expected.unwrap_or(0.0));
+        most_major = most_major.max(metrics.major);
         let trace = &run.profile.trace;
         let points = trace.accumulated(|bucket| bucket.minor);
         items.push(Item::Marks { points: sparse(&points), pen });
@@ -75,7 +75,7 @@ pub fn together(study: &Study) -> Figure {
         let points = trace.accumulated(|bucket| bucket.major);
         majors.push(Item::Marks { points: sparse(&points), pen });
         majors.push(Item::Line { points, pen });
-        items.extend(level(&numbers, &format!("{}: ", run.name)));
+        items.extend(level(&metrics, &format!("{}: ", run.name)));
         items.extend(completions(run).map(|(label, x)| {
             let label = format!("{}: {label} done, {}", run.name, seconds(x));
             Item::Moment { x, label, colour }
@@ -84,8 +84,8 @@ pub fn together(study: &Study) -> Figure {
             "{} — {}: {} minor, {} major",
             run.name,
             workloads(run),
-            thousands(numbers.minor),
-            thousands(numbers.major)
+            thousands(metrics.minor),
+            thousands(metrics.major)
         );
         legend.push((pen, name));
     }
@@ -158,14 +158,14 @@ pub fn completions(run: &Run) -> impl Iterator<Item = (String, f64)> + '_ {
         })
 }
 
-fn level(numbers: &Numbers, prefix: &str) -> Option<Item> {
-    let y = numbers.expected?;
+fn level(metrics: &Metrics, prefix: &str) -> Option<Item> {
+    let y = metrics.expected?;
     let label = format!("{prefix}expected {}", thousands(y.round() as u64));
     Some(Item::Level { y, label, colour: MUTED })
 }
 
-fn result(numbers: &Numbers) -> String {
-    let expected = match (numbers.expected, numbers.deviation_percent()) {
+fn result(metrics: &Metrics) -> String {
+    let expected = match (metrics.expected, metrics.deviation_percent()) {
         (Some(expected), Some(deviation)) => {
             let sign = if deviation > 0.0 { "+" } else { "" };
             format!(", {sign}{} % from the expected {}", fixed(deviation, 2), thousands(expected.round() as u64))
@@ -174,11 +174,11 @@ fn result(numbers: &Numbers) -> String {
     };
     format!(
         "{} minor + {} major = {} page faults{expected} · {} CPU time · done after {}",
-        thousands(numbers.minor),
-        thousands(numbers.major),
-        thousands(numbers.faults()),
-        seconds(numbers.cpu_s),
-        seconds(numbers.wall_s)
+        thousands(metrics.minor),
+        thousands(metrics.major),
+        thousands(metrics.faults()),
+        seconds(metrics.cpu_s),
+        seconds(metrics.wall_s)
     )
 }
 

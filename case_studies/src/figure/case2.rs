@@ -3,7 +3,7 @@
 //! Case study 2: more and more copies of a program, until they no longer fit into memory.
 
 use super::case1::machine;
-use crate::study::numbers::{Numbers, DELAYS};
+use crate::study::metrics::{Delay, Metrics, DELAYS};
 use crate::study::Study;
 use plot::axis::Axis;
 use plot::figure::Figure;
@@ -19,9 +19,9 @@ const WAITING: &str = "Waiting is the kernel's delay accounting, summed over the
 
 /// Utilisation and completion time against the number of copies.
 pub fn utilisation(study: &Study) -> Figure {
-    let numbers: Vec<Numbers> = study.runs.iter().map(Numbers::of).collect();
-    let busy = over_n(&numbers, |numbers| Some(numbers.utilisation_percent));
-    let done = over_n(&numbers, |numbers| Some(numbers.wall_s));
+    let metrics: Vec<Metrics> = study.runs.iter().map(Metrics::of).collect();
+    let busy = over_n(&metrics, |metrics| Some(metrics.utilisation_percent));
+    let done = over_n(&metrics, |metrics| Some(metrics.wall_s));
     let utilisation =
         single("CPU utilisation", "(percent of all CPUs)", " %", &busy, CPU, |value| fixed(value, 1) + " %");
     let completion = single("Completion time", "(s)", "", &done, INK, seconds);
@@ -35,9 +35,9 @@ pub fn utilisation(study: &Study) -> Figure {
 
 /// Major faults, and time lost waiting, against the number of copies.
 pub fn swapping(study: &Study) -> Figure {
-    let numbers: Vec<Numbers> = study.runs.iter().map(Numbers::of).collect();
-    let major = over_n(&numbers, |numbers| Some(numbers.major as f64));
-    let minor = over_n(&numbers, |numbers| Some(numbers.minor as f64));
+    let metrics: Vec<Metrics> = study.runs.iter().map(Metrics::of).collect();
+    let major = over_n(&metrics, |metrics| Some(metrics.major as f64));
+    let minor = over_n(&metrics, |metrics| Some(metrics.minor as f64));
     let count = |value: f64| thousands(value as u64);
     let majors = single("Major page faults", "(count, all copies)", "", &major, MAJOR, count);
     let minors = single("Minor page faults", "(count, all copies)", "", &minor, MINOR, count);
@@ -46,8 +46,8 @@ pub fn swapping(study: &Study) -> Figure {
     let mut legend = Vec::new();
     let mut highest = 0.0f64;
     let marks = [Mark::Circle, Mark::Square, Mark::Triangle, Mark::Diamond];
-    for (index, (_, name)) in DELAYS.iter().enumerate() {
-        let points = over_n(&numbers, |numbers| numbers.delays_s[index]);
+    for (index, Delay { name, .. }) in DELAYS.iter().enumerate() {
+        let points = over_n(&metrics, |metrics| metrics.delays_s[index]);
         let pen = Pen::full(SERIES[index], 1.8).marked(marks[index]);
         if points.is_empty() {
             caption.push(format!("Not counted by this kernel: {name}."));
@@ -81,8 +81,8 @@ fn not_counted(study: &Study) -> String {
 }
 
 /// Points (number of copies, value) of the runs that have the value.
-pub fn over_n(numbers: &[Numbers], value: impl Fn(&Numbers) -> Option<f64>) -> Vec<(f64, f64)> {
-    numbers.iter().filter_map(|numbers| Some((numbers.processes as f64, value(numbers)?))).collect()
+pub fn over_n(metrics: &[Metrics], value: impl Fn(&Metrics) -> Option<f64>) -> Vec<(f64, f64)> {
+    metrics.iter().filter_map(|metrics| Some((metrics.processes as f64, value(metrics)?))).collect()
 }
 
 fn single(

@@ -4,9 +4,10 @@
 //!
 //! A column that grows is written as its first value and then the differences: counters are long numbers that grow by little.
 
-use crate::study::numbers::{delay_column, Numbers, DELAYS};
+use crate::study::metrics::{Delay, Metrics, DELAYS};
 use crate::study::run::Run;
 use crate::study::Study;
+use format::columns;
 use plot::processes::{Process, Row};
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ pub struct Page {
 #[derive(Debug, Serialize)]
 struct StudyData {
     name: String,
-    /// Numbers against the number of programs; empty where all runs have as many.
+    /// Metrics against the number of programs; empty where all runs have as many.
     trends: Vec<Trend>,
     runs: Vec<RunData>,
 }
@@ -79,7 +80,7 @@ struct Series {
     waited_ns: Vec<Vec<i64>>,
 }
 
-/// Numbers for the page of these studies.
+/// Metrics for the page of these studies.
 pub fn page(studies: &[Study]) -> Page {
     Page { studies: studies.iter().map(study).collect() }
 }
@@ -89,19 +90,19 @@ fn study(study: &Study) -> StudyData {
 }
 
 fn trends(study: &Study) -> Vec<Trend> {
-    let numbers: Vec<Numbers> = study.runs.iter().map(Numbers::of).collect();
-    if numbers.windows(2).all(|pair| pair[0].processes == pair[1].processes) {
+    let metrics: Vec<Metrics> = study.runs.iter().map(Metrics::of).collect();
+    if metrics.windows(2).all(|pair| pair[0].processes == pair[1].processes) {
         return Vec::new();
     }
-    let line = |name: &str, value: &dyn Fn(&Numbers) -> Option<f64>| {
-        let known = numbers.iter().filter_map(|numbers| Some((numbers.processes, value(numbers)?)));
+    let line = |name: &str, value: &dyn Fn(&Metrics) -> Option<f64>| {
+        let known = metrics.iter().filter_map(|metrics| Some((metrics.processes, value(metrics)?)));
         let (n, value) = known.unzip();
         TrendLine { name: name.into(), n, value }
     };
     let waits: Vec<TrendLine> = DELAYS
         .iter()
         .enumerate()
-        .map(|(index, (_, name))| line(name, &|numbers| numbers.delays_s[index]))
+        .map(|(index, delay)| line(delay.name, &|metrics| metrics.delays_s[index]))
         .filter(|line| !line.n.is_empty())
         .collect();
     let one = |title, unit, line| Trend { title, unit, lines: vec![line] };
@@ -118,11 +119,10 @@ fn trends(study: &Study) -> Vec<Trend> {
 }
 
 fn run(run: &Run) -> RunData {
-    let waits: Vec<(&'static str, &'static str)> = DELAYS
+    let waits: Vec<Delay> = DELAYS
         .into_iter()
-        .filter(|(kind, _)| {
-            let column = delay_column(&run.processes, kind).and_then(|name| run.processes.column(name));
-            column.is_some_and(|column| {
+        .filter(|delay| {
+            run.processes.column(delay.column).is_some_and(|column| {
                 run.processes.list.iter().any(|p| p.rows.iter().any(|row| row.values[column].is_some()))
             })
         })
@@ -133,7 +133,7 @@ fn run(run: &Run) -> RunData {
         name: run.name.clone(),
         cpus: run.description.machine.cpus,
         nominal_s: run.processes.nominal_s(),
-        waits,
+        waits: waits.iter().map(|delay| (delay.key, delay.name)).collect(),
         delays: run.processes.comments.preamble.delays.clone(),
         series,
     }
@@ -170,28 +170,25 @@ fn sum(run: &Run) -> Series {
     series
 }
 
-fn one(run: &Run, process: &Process, waits: &[(&'static str, &'static str)]) -> Series {
+fn one(run: &Run, process: &Process, waits: &[Delay]) -> Series {
     let rows = thinned(&process.rows);
     let column = |name: &str| {
         let place = run.processes.column(name);
         rows.iter().map(|row| place.and_then(|place| row.values[place]).unwrap_or(0) as i64).collect::<Vec<i64>>()
     };
-    let (user, system) = (column("user_ns_total"), column("system_ns_total"));
+    let (user, system) = (column(columns::USER_NS_TOTAL), column(columns::SYSTEM_NS_TOTAL));
     let mut series = Series {
         name: format!("{} ({})", run.label(process), process.pid),
         sum: false,
         start_us: micros(process.start_s),
         time_us: rows.iter().map(|row| micros(row.time_s)).collect(),
         length_us: Vec::new(),
-        minor: column("minor_total"),
-        major: column("major_total"),
+        minor: column(columns::MINOR_TOTAL),
+        major: column(columns::MAJOR_TOTAL),
         cpu_ns: user.iter().zip(&system).map(|(user, system)| user.saturating_add(*system)).collect(),
-        resident: column("resident_pages"),
-        swapped: column("swapped_pages"),
-        waited_ns: waits
-            .iter()
-            .map(|(kind, _)| delay_column(&run.processes, kind).map_or_else(Vec::new, column))
-            .collect(),
+        resident: column(columns::RESIDENT_PAGES),
+        swapped: column(columns::SWAPPED_PAGES),
+        waited_ns: waits.iter().map(|delay| column(delay.column)).collect(),
     };
     series.differences();
     series

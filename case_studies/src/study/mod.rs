@@ -2,7 +2,7 @@
 
 //! The case studies' data, as committed: a directory of runs, laid out as FORMAT.md says.
 
-pub mod numbers;
+pub mod metrics;
 pub mod published;
 pub mod run;
 pub mod summary;

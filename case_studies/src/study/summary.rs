@@ -2,10 +2,11 @@
 
 //! Every number that a reader of the studies may want to check, as tables.
 
-use super::numbers::{process_waited_s, Numbers, DELAYS};
+use super::metrics::{process_waited_s, Metrics, DELAYS};
 use super::published::total_faults;
 use super::run::Run;
 use super::Study;
+use format::columns;
 use plot::number::{fixed, thousands};
 
 /// A table with a heading row.
@@ -76,24 +77,24 @@ pub fn runs(study: &Study) -> Table {
         "utilisation (%)",
     ]);
     for run in &study.runs {
-        let numbers = Numbers::of(run);
+        let metrics = Metrics::of(run);
         table.rows.push(vec![
             run.name.clone(),
-            numbers.processes.to_string(),
-            fixed(numbers.wall_s, 2),
-            thousands(numbers.minor),
-            thousands(numbers.major),
-            thousands(numbers.faults()),
-            known(numbers.expected, |expected| fixed(expected, 0)),
-            known(numbers.deviation_percent(), signed),
-            known(numbers.distinct_pages, thousands),
+            metrics.processes.to_string(),
+            fixed(metrics.wall_s, 2),
+            thousands(metrics.minor),
+            thousands(metrics.major),
+            thousands(metrics.faults()),
+            known(metrics.expected, |expected| fixed(expected, 0)),
+            known(metrics.deviation_percent(), signed),
+            known(metrics.distinct_pages, thousands),
             match total_faults(run) {
                 Some(published) if published.from == published.to => thousands(published.from),
                 Some(published) => format!("{}–{}", thousands(published.from), thousands(published.to)),
                 None => "—".into(),
             },
-            fixed(numbers.cpu_s, 3),
-            fixed(numbers.utilisation_percent, 2),
+            fixed(metrics.cpu_s, 3),
+            fixed(metrics.utilisation_percent, 2),
         ]);
     }
     table
@@ -112,15 +113,15 @@ pub fn sampling(study: &Study) -> Table {
         "peak rate (faults/s)",
     ]);
     for run in &study.runs {
-        let numbers = Numbers::of(run);
+        let metrics = Metrics::of(run);
         table.rows.push(vec![
             run.name.clone(),
             thousands(run.profile.samples),
             known(run.profile.rate_reached_hz(), |rate| fixed(rate, 3)),
             known(run.profile.comments.trailer.lost, thousands),
-            thousands(numbers.faults()),
-            thousands(numbers.rusage_faults),
-            (i128::from(numbers.faults()) - i128::from(numbers.rusage_faults)).to_string(),
+            thousands(metrics.faults()),
+            thousands(metrics.rusage_faults),
+            (i128::from(metrics.faults()) - i128::from(metrics.rusage_faults)).to_string(),
             fixed(run.profile.trace.peak(|bucket| bucket.fault_rate), 0),
         ]);
     }
@@ -129,14 +130,14 @@ pub fn sampling(study: &Study) -> Table {
 
 /// One row a run: where time went, in seconds summed over its processes.
 pub fn waiting(study: &Study) -> Table {
-    let names: Vec<String> = DELAYS.iter().map(|(_, name)| format!("{name} (s)")).collect();
+    let names: Vec<String> = DELAYS.iter().map(|delay| format!("{} (s)", delay.name)).collect();
     let mut head = vec!["run", "on a CPU (s)", "runnable, not running (s)"];
     head.extend(names.iter().map(String::as_str));
     let mut table = Table::new(&head);
     for run in &study.runs {
-        let numbers = Numbers::of(run);
-        let mut row = vec![run.name.clone(), fixed(numbers.cpu_s, 2), seconds(numbers.run_delay_s)];
-        row.extend(numbers.delays_s.iter().map(|&delay| seconds(delay)));
+        let metrics = Metrics::of(run);
+        let mut row = vec![run.name.clone(), fixed(metrics.cpu_s, 2), seconds(metrics.run_delay_s)];
+        row.extend(metrics.delays_s.iter().map(|&delay| seconds(delay)));
         table.rows.push(row);
     }
     table
@@ -160,7 +161,9 @@ pub fn programs(run: &Run) -> Table {
     ]);
     for userapp in &run.userapps {
         let process = run.processes.list.iter().find(|process| process.pid == userapp.pid);
-        let waited = |kind| seconds(process.and_then(|process| process_waited_s(&run.processes, process, kind)));
+        let waited = |column| {
+            seconds(process.and_then(|process| process_waited_s(&run.processes, process, columns::of(column))))
+        };
         table.rows.push(vec![
             userapp.workload.clone(),
             userapp.pid.to_string(),
@@ -172,8 +175,8 @@ pub fn programs(run: &Run) -> Table {
             thousands(userapp.profiled.major_faults),
             known(userapp.expected_pages(), |expected| fixed(expected, 0)),
             known(userapp.distinct_pages, thousands),
-            waited("swapin"),
-            waited("blkio"),
+            waited("swapin_delay"),
+            waited("blkio_delay"),
         ]);
     }
     table

@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The numbers of a run, each computed in one place for figures, tables and the page.
+//! The metrics of a run, each computed in one place for figures, tables and the page.
 
 use super::run::Run;
+use format::columns;
 use plot::processes::{Process, Processes};
 
-/// Kinds of waiting that the kernel's delay accounting tells apart: beginning of the column's name, and what it means.
-///
-/// They overlap (a swap-in that waits for the disk is block I/O too), so they are never added up.
-pub const DELAYS: [(&str, &str); 4] = [
-    ("swapin", "swap-in"),
-    ("blkio", "block I/O"),
-    ("thrashing", "thrashing (pages evicted shortly before)"),
-    ("reclaim", "direct reclaim"),
+/// A kind of waiting that the kernel's delay accounting tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// A short name without blanks.
+    pub key: &'static str,
+    /// The column with the time waited since registration, ns.
+    pub column: &'static str,
+    /// Its name for readers.
+    pub name: &'static str,
+}
+
+/// The kinds that the studies show. They overlap (a swap-in that waits for the disk is block I/O too), so they are never
+/// added up.
+pub const DELAYS: [Delay; 4] = [
+    Delay { key: "swapin", column: columns::of("swapin_delay"), name: "swap-in" },
+    Delay { key: "blkio", column: columns::of("blkio_delay"), name: "block I/O" },
+    Delay {
+        key: "thrashing",
+        column: columns::of("thrashing_delay"),
+        name: "thrashing (pages evicted shortly before)",
+    },
+    Delay { key: "reclaim", column: columns::of("reclaim_delay"), name: "direct reclaim" },
 ];
 
-/// Numbers of a run.
+/// Metrics of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Numbers {
+pub struct Metrics {
     /// Programs that ran at the same time.
     pub processes: usize,
     /// Completion time, s.
@@ -42,8 +57,8 @@ pub struct Numbers {
     pub run_delay_s: Option<f64>,
 }
 
-impl Numbers {
-    /// Numbers of `run`.
+impl Metrics {
+    /// Metrics of `run`.
     pub fn of(run: &Run) -> Self {
         let totals = run.profile.trace.totals();
         let cpu_s = totals.cpu_ns as f64 / 1e9;
@@ -60,8 +75,8 @@ impl Numbers {
             expected: all(|userapp| userapp.expected_pages()),
             distinct_pages: run.userapps.iter().map(|userapp| userapp.distinct_pages).sum(),
             rusage_faults: run.userapps.iter().map(|app| app.profiled.minor_faults + app.profiled.major_faults).sum(),
-            delays_s: DELAYS.map(|(kind, _)| waited_s(&run.processes, kind)),
-            run_delay_s: waited_s(&run.processes, "run"),
+            delays_s: DELAYS.map(|delay| waited_s(&run.processes, delay.column)),
+            run_delay_s: waited_s(&run.processes, columns::of("run_delay")),
         }
     }
 
@@ -76,21 +91,12 @@ impl Numbers {
     }
 }
 
-/// The column of a kind of waiting: its name begins with the kind and ends with `_total`, in ns.
-pub fn delay_column<'a>(processes: &'a Processes, kind: &str) -> Option<&'a str> {
-    let fits = |column: &str| {
-        column.strip_prefix(kind).is_some_and(|rest| rest.starts_with("_delay") || rest.starts_with("_ns"))
-            && column.ends_with("_total")
-    };
-    processes.columns.iter().map(String::as_str).find(|column| fits(column))
-}
-
 /// Waiting of one process, s.
-pub fn process_waited_s(processes: &Processes, process: &Process, kind: &str) -> Option<f64> {
-    processes.last(process, delay_column(processes, kind)?).map(|ns| ns as f64 / 1e9)
+pub fn process_waited_s(processes: &Processes, process: &Process, column: &str) -> Option<f64> {
+    processes.last(process, column).map(|ns| ns as f64 / 1e9)
 }
 
 /// Waiting of all processes, s; `None` if one of them does not know.
-fn waited_s(processes: &Processes, kind: &str) -> Option<f64> {
-    processes.list.iter().map(|process| process_waited_s(processes, process, kind)).sum()
+fn waited_s(processes: &Processes, column: &str) -> Option<f64> {
+    processes.list.iter().map(|process| process_waited_s(processes, process, column)).sum()
 }

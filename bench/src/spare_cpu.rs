@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much of a CPU the others leave: somebody with no priority at all takes the rest, and counts.
+//! How much CPU time is left over: a process of the lowest priority takes all of it, and counts.
 //!
-//! Whatever runs beside it, in a process, a kernel thread or an interrupt, is missing from the count; no accounting can
-//! forget it.
+//! Whatever runs beside it, in a process, a kernel thread or an interrupt, is missing from the count. No accounting is
+//! involved that could leave something out.
 
 use crate::clock;
 use anyhow::Result;
@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 use testkit::child::Child;
 
-/// How often a hungry process gets round its loop in `span_ns`, with SCHED_IDLE, on whatever CPU it is given.
+/// How many rounds of its loop such a process makes in `span_ns`, with SCHED_IDLE, on whatever CPU it is given.
 pub fn rounds_in(span_ns: u64) -> Result<u64> {
     let (read, write) = pipe()?;
     let (mut read, mut write) = (File::from(read), File::from(write));
