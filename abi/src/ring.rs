@@ -31,6 +31,7 @@ use core::fmt;
 
 /// Slots of `WORDS` words in a ring of `capacity` records.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 struct Slots<const WORDS: usize> {
     mask: u64,
 }
@@ -60,7 +61,10 @@ impl<const WORDS: usize> Slots<WORDS> {
 
 /// The writer's side. It keeps its position to itself and only publishes it: what stands in shared memory is never
 /// read back.
+///
+/// With C's representation: the module is made of two crates that share a writer.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Writer<const WORDS: usize> {
     slots: Slots<WORDS>,
     position: u64,
@@ -85,7 +89,8 @@ impl<const WORDS: usize> Writer<WORDS> {
     #[inline]
     pub fn push<M: WriteWords, R: Borrow<[u64; WORDS]>>(&mut self, memory: &M, make: impl FnOnce(u64) -> R) {
         let position = self.position;
-        self.position = position.saturating_add(1);
+        // No count of records reaches the end of 64 bits.
+        self.position = position.wrapping_add(1);
         memory.store_relaxed(word::RESERVED, self.position);
         // W1: the reservation before any word of the record.
         memory.fence_release();

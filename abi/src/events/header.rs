@@ -3,10 +3,10 @@
 //! The words in the first page of an event ring: one ring per CPU, which only that CPU writes.
 //!
 //! ```text
-//! word  0 to 12             as in every ring (see [`super::super::header`]); records are 32 bytes long, nothing ticks
+//! word  0 to 12             as in every ring (see [`super::super::header`]); records are 32 bytes long
 //!      13 session           a number that no other set of rings has, from 1: all rings of a set have the same
-//!      14 start, CLOCK_BOOTTIME, ns     the same instant as the other starts, before the first record; records' times are
-//!                                       extended from it
+//!      14 start, CLOCK_BOOTTIME, ns  }  the same instant as words 7 and 8, before the first record;
+//!                                    }  records' times are extended from it
 //!      15 mode              0: the oldest records are overwritten, 1: new ones are dropped while the ring is full
 //!      16 reserved          records whose writing has begun   }
 //!      17 committed         records that may be read          }
@@ -21,6 +21,7 @@
 //!      26 filtered          1 where only some processes are recorded
 //!      27 interrupts        that have ended on this CPU, while they are traced
 //!      28 watermark         readers are woken when as many records have come
+//!      29 rings             of this set, at the moment: more when a CPU comes online
 //! ```
 //!
 //! Involuntary switches are `switches - voluntary - from idle`. The counts belong to what is traced: `wakings`,
@@ -28,7 +29,7 @@
 
 use super::super::words::ReadWords;
 
-/// Word indices in the header page of an event ring, besides those of every ring ([`super::super::header::word`]).
+/// Word indices in the header page of an event ring, beside those of every ring.
 pub mod word {
     /// The number of the set of rings.
     pub const SESSION: usize = 13;
@@ -58,6 +59,8 @@ pub mod word {
     pub const INTERRUPTS: usize = 27;
     /// Records after which readers are woken.
     pub const WATERMARK: usize = 28;
+    /// Rings of this set.
+    pub const RINGS: usize = 29;
 }
 
 /// Events of one CPU since its ring began, lost ones included.

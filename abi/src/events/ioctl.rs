@@ -46,7 +46,7 @@ pub const MODE_DISCARD: u32 = 1;
 pub const FILTER_PIDS: u32 = 1 << 0;
 /// Only processes whose name contains `name`, now or later.
 pub const FILTER_NAME: u32 = 1 << 1;
-/// Also the children that such processes have from now on, theirs, and so on. Only with one of the other two.
+/// Also the descendants that such processes have, and will have. Only with one of the other two.
 pub const FILTER_FOLLOW: u32 = 1 << 2;
 
 /// Records of each ring where 0 is asked for.
