@@ -170,7 +170,7 @@ prepare: ## the virtual machine's kernel, its toolchain and its guest, once (in 
 	@vm/prepare
 
 fmt: ## formats all Rust
-	$(CARGO) fmt --all -- mp3_module/mp3_main.rs
+	$(CARGO) fmt --all -- mp3_module/mp3_main.rs mp3_module/tracer/encode.rs
 
 lint: prepare ## formatting, clippy on programs and module, shellcheck
 	@vm/lint $(BASH_SCRIPTS) -- $(ASH_SCRIPTS)

@@ -6,12 +6,14 @@
 //! open, and knows no `poll`. So the table of operations is our own.
 
 use crate::abi::device::{MP3_IOC_SET_POSITION, MP3_IOC_SET_REGION_POSITION, PAGE_BYTES};
+use crate::abi::events::ioctl::{MP3_IOC_TRACE_SNAPSHOT, MP3_IOC_TRACE_START, MP3_IOC_TRACE_STOP};
 use crate::abi::regions::Region;
 use crate::abi::stream::Stream;
 use crate::compat::THIS_MODULE;
 use crate::ffi;
 use crate::positions::Positions;
 use crate::regions::Regions;
+use crate::tracer::Session;
 use kernel::bindings;
 use kernel::error::to_result;
 use kernel::ffi::{c_int, c_long, c_uint, c_ulong};
@@ -79,6 +81,7 @@ impl PinnedDrop for Device {
 #[pin_data]
 struct Reader {
     regions: Regions,
+    session: Session,
     #[pin]
     positions: Mutex<Positions>,
 }
@@ -87,7 +90,7 @@ impl Reader {
     fn new(regions: Regions) -> Result<Pin<KBox<Self>>> {
         let positions = Positions::new()?;
         KBox::pin_init(
-            pin_init!(Reader { regions, positions <- new_mutex!(positions, "mp3_positions") }),
+            pin_init!(Reader { session: regions.session(), regions, positions <- new_mutex!(positions, "mp3_positions") }),
             GFP_KERNEL_ACCOUNT,
         )
     }
@@ -98,12 +101,13 @@ impl Reader {
     ///
     /// - `EINVAL`: no region begins there, the region is shorter, or the mapping is private.
     /// - `EACCES`: a ring, writable or executable.
-    fn mmap(&self, vma: &VmaNew) -> Result {
+    /// - `EPERM`, `ENXIO`: see [`Regions::map`].
+    fn mmap(&self, file: &File, vma: &VmaNew) -> Result {
         if !is_shared(vma) {
             return Err(EINVAL);
         }
         let region = Region::at(offset_of(vma)?).ok_or(EINVAL)?;
-        self.regions.map(region, vma)
+        self.regions.map(region, file, &self.session, vma)
     }
 
     /// # Errors
@@ -112,7 +116,8 @@ impl Reader {
     /// - `EFAULT`: the argument is not in user space's memory.
     /// - `EINVAL`: a position that the writer has not reached, or an offset at which there is no ring.
     /// - `ENOMEM`: no memory to remember one more position.
-    fn ioctl(&self, command: u32, argument: usize) -> Result {
+    /// - For those of the tracer see [`crate::abi::events::ioctl`].
+    fn ioctl(&self, file: &File, command: u32, argument: usize) -> Result {
         match command {
             MP3_IOC_SET_POSITION => {
                 let mut argument = UserSlice::new(UserPtr::from_addr(argument), size_of::<u64>()).reader();
@@ -126,6 +131,9 @@ impl Reader {
                     Some(Region::Classic) | None => Err(EINVAL),
                 }
             }
+            MP3_IOC_TRACE_START => self.session.start(file, argument),
+            MP3_IOC_TRACE_STOP => self.session.stop(),
+            MP3_IOC_TRACE_SNAPSHOT => self.session.snapshot(file, argument),
             _ => Err(ENOTTY),
         }
     }
@@ -134,17 +142,28 @@ impl Reader {
         if position > self.regions.committed(stream).ok_or(EINVAL)? {
             return Err(EINVAL);
         }
-        self.positions.lock().set(stream, position)
+        self.positions.lock().set(stream, position)?;
+        if let Stream::Events { cpu } = stream {
+            self.session.has_read(cpu, position);
+        }
+        Ok(())
     }
 
     /// The events that there are, after `table` was told where to wait for more.
     fn poll(&self, file: &File, table: &PollTable<'_>) -> u32 {
         let mut events = 0;
+        let mut waits_for_events = false;
         for (stream, position) in self.positions.lock().iter() {
-            self.regions.wait(stream, file, table);
-            if self.regions.committed(stream).is_some_and(|committed| committed > position) {
-                events = bindings::POLLIN | bindings::POLLRDNORM;
+            // All CPUs' readers wait in one queue.
+            if stream == Stream::Samples || !core::mem::replace(&mut waits_for_events, true) {
+                self.regions.wait(stream, file, table);
             }
+            events |= match self.regions.committed(stream) {
+                Some(committed) if committed > position => bindings::POLLIN | bindings::POLLRDNORM,
+                Some(_) => 0,
+                // The ring has ended.
+                None => bindings::POLLHUP,
+            };
         }
         events
     }
@@ -215,9 +234,11 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
     // SAFETY: The file is open for the duration of the call.
     let reader = unsafe { reader_of(file) };
+    // SAFETY: As above; `mmap` does not use the file position.
+    let file = unsafe { File::from_raw_file(file) };
     // SAFETY: The VMA is being set up for the duration of the call.
     let vma = unsafe { VmaNew::from_raw(vma) };
-    match reader.mmap(vma) {
+    match reader.mmap(file, vma) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -241,7 +262,10 @@ unsafe extern "C" fn poll(file: *mut bindings::file, table: *mut bindings::poll_
 /// Called by the VFS only, for an open file.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, command: c_uint, argument: c_ulong) -> c_long {
     // SAFETY: The file is open for the duration of the call.
-    match unsafe { reader_of(file) }.ioctl(command, argument) {
+    let reader = unsafe { reader_of(file) };
+    // SAFETY: As above; no ioctl uses the file position.
+    let file = unsafe { File::from_raw_file(file) };
+    match reader.ioctl(file, command, argument) {
         Ok(()) => 0,
         Err(error) => error.to_errno() as c_long,
     }

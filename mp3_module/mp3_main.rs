@@ -32,12 +32,14 @@ mod profiler;
 mod regions;
 mod registry;
 mod time;
+mod tracer;
 
 use crate::chardev::Device;
 use crate::params::Params;
 use crate::procfs::StatusFile;
 use crate::profiler::{Profiler, Ticking};
 use crate::regions::Regions;
+use crate::tracer::Tracer;
 use kernel::prelude::*;
 
 module! {
@@ -84,10 +86,11 @@ impl kernel::Module for Mp3 {
         planted::plant()?;
         let profiler = Profiler::new(&params)?;
         let ticking = Ticking::new(profiler.clone());
+        let tracer = Tracer::new()?;
         let status = StatusFile::new(profiler.clone())?;
         // Last, so that nothing can fail after it: a module whose init fails is freed, also while somebody has its device
         // open. procfs waits for its callers; the VFS does not.
-        let device = KBox::pin_init(Device::new(Regions::new(profiler)), GFP_KERNEL)?;
+        let device = KBox::pin_init(Device::new(Regions::new(profiler, tracer)), GFP_KERNEL)?;
         pr_info!(
             "loaded: {} Hz, a ring of {} records, at most {} processes\n",
             params.rate_hz,

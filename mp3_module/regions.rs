@@ -8,6 +8,7 @@
 use crate::abi::regions::Region;
 use crate::abi::stream::Stream;
 use crate::profiler::Profiler;
+use crate::tracer::{Session, Tracer};
 use kernel::fs::File;
 use kernel::mm::virt::VmaNew;
 use kernel::prelude::*;
@@ -18,12 +19,18 @@ use kernel::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Regions {
     profiler: Arc<Profiler>,
+    tracer: Arc<Tracer>,
 }
 
 impl Regions {
     /// The regions of the loaded module.
-    pub(crate) fn new(profiler: Arc<Profiler>) -> Self {
-        Regions { profiler }
+    pub(crate) fn new(profiler: Arc<Profiler>, tracer: Arc<Tracer>) -> Self {
+        Regions { profiler, tracer }
+    }
+
+    /// What a file that is being opened can do with the tracer.
+    pub(crate) fn session(&self) -> Session {
+        Session::new(self.tracer.clone())
     }
 
     /// Maps `region` into `vma`. Rings can be mapped for reading only.
@@ -32,7 +39,9 @@ impl Regions {
     ///
     /// - `EINVAL`: there is no such region, or it is shorter than `vma`.
     /// - `EACCES`: a ring, writable or executable.
-    pub(crate) fn map(&self, region: Region, vma: &VmaNew) -> Result {
+    /// - `EPERM`: events, without `CAP_PERFMON`.
+    /// - `ENXIO`: events, where no session is or the CPU is not there.
+    pub(crate) fn map(&self, region: Region, file: &File, session: &Session, vma: &VmaNew) -> Result {
         if let Region::Ring(_) = region {
             // Nor may `mprotect` give later what `mmap` refuses now.
             vma.try_clear_maywrite().map_err(|_| EACCES)?;
@@ -41,7 +50,7 @@ impl Regions {
         match region {
             Region::Classic => self.profiler.classic().map(vma),
             Region::Ring(Stream::Samples) => self.profiler.samples().map(vma),
-            Region::Ring(Stream::Events { .. }) => Err(EINVAL),
+            Region::Ring(Stream::Events { cpu }) => session.map(file, cpu, vma),
         }
     }
 
@@ -49,7 +58,7 @@ impl Regions {
     pub(crate) fn committed(&self, stream: Stream) -> Option<u64> {
         match stream {
             Stream::Samples => Some(self.profiler.committed()),
-            Stream::Events { .. } => None,
+            Stream::Events { cpu } => self.tracer.committed(cpu),
         }
     }
 
@@ -57,7 +66,7 @@ impl Regions {
     pub(crate) fn wait(&self, stream: Stream, file: &File, table: &PollTable<'_>) {
         match stream {
             Stream::Samples => self.profiler.wait_for_records(file, table),
-            Stream::Events { .. } => {}
+            Stream::Events { .. } => self.tracer.wait(file, table),
         }
     }
 }

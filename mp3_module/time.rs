@@ -38,6 +38,12 @@ pub(crate) fn realtime_ns() -> u64 {
     unsafe { bindings::ktime_get_real() as u64 }
 }
 
+/// `ktime_get_boottime()`: `CLOCK_BOOTTIME`, ns.
+pub(crate) fn boottime_ns() -> u64 {
+    // SAFETY: As for `ktime_get`.
+    unsafe { bindings::ktime_get_with_offset(bindings::tk_offsets_TK_OFFS_BOOT) as u64 }
+}
+
 /// Jiffies whose beginnings [`a_jiffy_begins`] looks at.
 const LOOKS: u32 = 4;
 

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the probes of tracepoints.c call: from the kernel's structures to records.
+//!
+//! A crate of its own, and so an object of its own, for one reason: nothing in it may panic. The scheduler's locks are held
+//! here, and a panic would be the machine's end. `xtask` checks that the object refers to no panic.
+//!
+//! Forbidden here: anything that sleeps, wakes, allocates, prints, takes a lock or puts a reference, and user memory.
+//! Everything runs on the recorder's own CPU with interrupts off, which makes it the only one in its [`Own`].
+
+#[path = "../abi.rs"]
+mod abi;
+mod filter;
+mod recorder;
+
+use crate::abi::events::header::word;
+use crate::abi::events::kind::Kind;
+use crate::abi::events::life::{Exec, Exit, Name, NewTask, Text, CLONE_THREAD, PATH_BYTES_MAX, TEXT_BYTES};
+use crate::abi::events::migrate::Migrate;
+use crate::abi::events::priority::Priority;
+use crate::abi::events::record::head;
+use crate::abi::events::switch::{Switch, SwitchFlags};
+use crate::abi::events::task::{Context, Prio, State, Tid};
+use crate::abi::events::waking::Waking;
+use crate::filter::Comm;
+use crate::recorder::{OpenIrq, Own, Recorder};
+use core::cell::UnsafeCell;
+use core::sync::atomic::Ordering;
+use kernel::bindings;
+use kernel::ffi::{c_char, c_int, c_uint};
+
+type Task = *const bindings::task_struct;
+
+extern "C" {
+    /// tracepoints.c
+    fn mp3_trace_wake();
+}
+
+/// `CLOCK_BOOTTIME`, ns.
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: Callable from any context.
+    unsafe { bindings::ktime_get_boot_fast_ns() }
+}
+
+/// Reads `$pointer.$field` once: other CPUs may write it meanwhile.
+macro_rules! read_once {
+    ($pointer:ident . $($field:ident).+) => {
+        (&raw const (*$pointer).$($field).+).read_volatile()
+    };
+}
+
+/// # Safety
+///
+/// It is of a valid recorder, this is its CPU, interrupts are off, and the answer is dropped before they are on. It is called
+/// once by each function that C calls, and by no function that has an answer of it already.
+#[inline(always)]
+unsafe fn own<'a>(own: &UnsafeCell<Own>) -> &'a mut Own {
+    // SAFETY: The caller promises that nothing else has it.
+    unsafe { &mut *own.get() }
+}
+
+/// Makes sure that there is room for `records`, and has readers woken where it is time. False: they are dropped.
+#[inline(always)]
+fn make_room(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
+    // The usual case is one comparison.
+    if own.writer.position().wrapping_add(records) <= own.attention {
+        return true;
+    }
+    attend(recorder, own, records)
+}
+
+#[cold]
+#[inline(never)]
+fn attend(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
+    let position = own.writer.position();
+    if position >= own.wake_at {
+        own.wake_at = position.wrapping_add(recorder.watermark);
+        // SAFETY: Callable with interrupts off.
+        unsafe { mp3_trace_wake() };
+    }
+    let limit = recorder.limit.load(Ordering::Relaxed);
+    own.attention = own.wake_at.min(limit);
+    if position.wrapping_add(records) > limit {
+        recorder.count_dropped(records);
+        return false;
+    }
+    true
+}
+
+/// Writes one record, whose words after the first are `rest`. The clock is read once its place is reserved: so a reader that
+/// finds all reserved places filled has everything up to the time before it looked.
+#[inline(always)]
+fn write(recorder: &Recorder, own: &mut Own, kind: Kind, rest: [u64; 3]) {
+    if !make_room(recorder, own, 1) {
+        return;
+    }
+    let [w1, w2, w3] = rest;
+    own.writer.push(&recorder.words, |_| [head(kind, now()), w1, w2, w3]);
+    own.writer.commit(&recorder.words);
+}
+
+/// # Safety
+///
+/// The filtered probes are registered only where recorders have a filter, which outlives the probes.
+#[inline(always)]
+unsafe fn passes(recorder: &Recorder, tgid: c_int) -> bool {
+    // SAFETY: The caller promises it.
+    unsafe { &*recorder.filter }.passes(tgid)
+}
+
+/// `task->prio`.
+///
+/// # Safety
+///
+/// `task` is valid.
+#[inline(always)]
+unsafe fn prio(task: Task) -> Prio {
+    // SAFETY: The caller promises it.
+    Prio::from_kernel(unsafe { read_once!(task.prio) })
+}
+
+/// # Safety
+///
+/// `task` is valid.
+#[inline(always)]
+unsafe fn tid(task: Task) -> Tid {
+    // SAFETY: The caller promises it. An ID never changes but for execve of another thread, which waits for this one.
+    unsafe { read_once!(task.pid) as Tid }
+}
+
+/// # Safety
+///
+/// `task` is valid.
+#[inline(always)]
+unsafe fn tgid(task: Task) -> Tid {
+    // SAFETY: As above.
+    unsafe { read_once!(task.tgid) as Tid }
+}
+
+/// # Safety
+///
+/// `task` is valid.
+#[inline(always)]
+unsafe fn is_kernel(task: Task) -> bool {
+    // SAFETY: The caller promises it.
+    unsafe { read_once!(task.flags) & bindings::PF_KTHREAD != 0 }
+}
+
+/// Defines the two functions that the two probes of a tracepoint call, both made of the same inlined one.
+macro_rules! encoders {
+    ($all:ident, $filtered:ident = $body:ident($($name:ident: $type:ty),*)) => {
+        /// # Safety
+        ///
+        /// Called by the probe of tracepoints.c only, on the recorder's CPU, with interrupts off and valid tasks.
+        #[no_mangle]
+        unsafe extern "C" fn $all(recorder: *const Recorder, $($name: $type),*) {
+            // SAFETY: The caller promises it.
+            unsafe { $body::<false>(&*recorder, $($name),*) }
+        }
+
+        /// # Safety
+        ///
+        /// As above, and the recorder has a filter.
+        #[no_mangle]
+        unsafe extern "C" fn $filtered(recorder: *const Recorder, $($name: $type),*) {
+            // SAFETY: The caller promises it.
+            unsafe { $body::<true>(&*recorder, $($name),*) }
+        }
+    };
+}
+
+/// The CPU begins to record switches while it runs `task`; NULL stands for its idle task, before it is online.
+///
+/// # Safety
+///
+/// As for the encoders, or the CPU is not online.
+#[no_mangle]
+unsafe extern "C" fn mp3_trace_switch_from(recorder: *const Recorder, running: Task) {
+    // SAFETY: The caller promises it.
+    let own = unsafe { own(&(*recorder).own) };
+    own.voluntary_before = if running.is_null() {
+        0
+    } else {
+        // SAFETY: As above.
+        unsafe { read_once!(running.nvcsw) as u64 }
+    };
+}
+
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn switch<const FILTERED: bool>(recorder: &Recorder, prev: Task, next: Task, state: c_uint, flags: c_uint) {
+    // SAFETY: The caller promises it. The run queue's lock is held: nothing of either task changes.
+    unsafe {
+        let own = own(&recorder.own);
+        let words = &recorder.words;
+        let tid_of_prev = tid(prev);
+        let voluntary = (*prev).nvcsw as u64;
+        let is_voluntary = voluntary != own.voluntary_before;
+        own.voluntary_before = (*next).nvcsw as u64;
+
+        words.count(word::SWITCHES, 1);
+        if is_voluntary {
+            words.count(word::VOLUNTARY, 1);
+        } else if tid_of_prev == 0 {
+            words.count(word::FROM_IDLE, 1);
+        }
+        if FILTERED && !passes(recorder, (*prev).tgid) && !passes(recorder, (*next).tgid) {
+            return;
+        }
+        let mut flags = SwitchFlags(flags as u8);
+        if is_voluntary {
+            flags |= SwitchFlags::VOLUNTARY;
+        }
+        let record = Switch {
+            prev: tid_of_prev,
+            next: tid(next),
+            state: State::from_kernel(state),
+            flags,
+            involuntary: (*prev).nivcsw as u8,
+            run_ns: (*prev).se.sum_exec_runtime,
+            voluntary: voluntary as u16,
+            delay_ns: (*prev).sched_info.run_delay,
+            prev_prio: prio(prev),
+            next_prio: prio(next),
+        };
+        write(recorder, own, Kind::Switch, record.encode());
+    }
+}
+encoders!(mp3_trace_switch, mp3_trace_switch_filtered = switch(prev: Task, next: Task, state: c_uint, flags: c_uint));
+
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn waking<const FILTERED: bool>(recorder: &Recorder, wakee: Task, waker: Task, calls: u64, argument: u64) {
+    // SAFETY: The caller promises it. The wakee's pi_lock is held.
+    unsafe {
+        let own = own(&recorder.own);
+        recorder.words.count(word::WAKINGS, 1);
+        if FILTERED && !passes(recorder, (*wakee).tgid) && !passes(recorder, (*waker).tgid) {
+            return;
+        }
+        let call = |shift: u32| Some((calls >> shift) as u16).filter(|&call| call != u16::MAX);
+        let record = Waking {
+            wakee: tid(wakee),
+            waker: tid(waker),
+            context: Context::from_bits(calls as u8),
+            io_wait: calls & 1 << 2 != 0,
+            waker_compat: calls & 1 << 3 != 0,
+            wakee_compat: calls & 1 << 4 != 0,
+            wakee_state: State::from_kernel(read_once!(wakee.__state)),
+            wakee_prio: prio(wakee),
+            waker_prio: prio(waker),
+            previous_cpu: read_once!(wakee.thread_info.cpu) as u16,
+            waker_call: call(32),
+            wakee_call: call(48),
+            argument,
+        };
+        write(recorder, own, Kind::Waking, record.encode());
+    }
+}
+encoders!(mp3_trace_waking, mp3_trace_waking_filtered = waking(wakee: Task, waker: Task, calls: u64, argument: u64));
+
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn migrate<const FILTERED: bool>(recorder: &Recorder, task: Task, by: Task, places: u64) {
+    // SAFETY: The caller promises it.
+    unsafe {
+        let own = own(&recorder.own);
+        let (from, to) = (places as u16, (places >> 16) as u16);
+        if from != to {
+            recorder.words.count(word::MIGRATIONS, 1);
+        }
+        if FILTERED && !passes(recorder, (*task).tgid) {
+            return;
+        }
+        let record = Migrate {
+            tid: tid(task),
+            tgid: tgid(task),
+            by: tid(by),
+            context: Context::from_bits((places >> 33) as u8),
+            from,
+            to,
+            prio: prio(task),
+            forced: places & 1 << 32 != 0,
+            allowed_cpus: read_once!(task.nr_cpus_allowed) as u16,
+            migrations: read_once!(task.se.nr_migrations) as u32,
+        };
+        write(recorder, own, Kind::Migrate, record.encode());
+    }
+}
+encoders!(mp3_trace_migrate, mp3_trace_migrate_filtered = migrate(task: Task, by: Task, places: u64));
+
+/// # Safety
+///
+/// As for [`encoders`]; `donor` may be NULL.
+#[inline(always)]
+unsafe fn priority<const FILTERED: bool>(recorder: &Recorder, task: Task, donor: Task, by: Task, context: c_uint) {
+    // SAFETY: The caller promises it.
+    unsafe {
+        let own = own(&recorder.own);
+        if FILTERED && !passes(recorder, (*task).tgid) && (donor.is_null() || !passes(recorder, (*donor).tgid)) {
+            return;
+        }
+        let normal = Prio::from_kernel(read_once!(task.normal_prio));
+        let (new, donor) = if donor.is_null() { (normal, 0) } else { (normal.min(prio(donor)), tid(donor)) };
+        let record = Priority {
+            tid: tid(task),
+            tgid: tgid(task),
+            by: tid(by),
+            context: Context::from_bits(context as u8),
+            old: prio(task),
+            new,
+            donor,
+        };
+        write(recorder, own, Kind::Priority, record.encode());
+    }
+}
+encoders!(mp3_trace_priority, mp3_trace_priority_filtered =
+    priority(task: Task, donor: Task, by: Task, context: c_uint));
+
+/// # Safety
+///
+/// As for [`encoders`]; `comm` points to 16 bytes.
+#[inline(always)]
+unsafe fn newtask<const FILTERED: bool>(
+    recorder: &Recorder,
+    child: Task,
+    parent: Task,
+    clone_flags: u64,
+    comm: *const Comm,
+) {
+    // SAFETY: The caller promises it. The child is on the list of tasks, and does not run before this is over.
+    unsafe {
+        let own = own(&recorder.own);
+        let comm = &*comm;
+        if FILTERED {
+            let filter = &*recorder.filter;
+            if clone_flags & CLONE_THREAD == 0 {
+                filter.born((*child).tgid, (*parent).tgid, comm);
+            } else {
+                filter.named((*child).tgid, comm);
+            }
+            // Of a parent that is watched, it is told whom it makes, also where the child is not followed.
+            if !filter.passes((*child).tgid) && !filter.passes((*parent).tgid) {
+                return;
+            }
+        }
+        if !make_room(recorder, own, 2) {
+            return;
+        }
+        let born = NewTask {
+            tid: tid(child),
+            tgid: tgid(child),
+            parent: tid(parent),
+            parent_tgid: tgid(parent),
+            clone_flags,
+            prio: prio(child),
+            kernel: is_kernel(child),
+        };
+        let name = Name { tid: tid(child), tgid: tgid(child), kernel: is_kernel(child), comm: *comm };
+        let mut time = 0;
+        own.writer.push(&recorder.words, |_| {
+            time = now();
+            let [w1, w2, w3] = born.encode();
+            [head(Kind::NewTask, time), w1, w2, w3]
+        });
+        let [w1, w2, w3] = name.encode();
+        own.writer.push(&recorder.words, |_| [head(Kind::Name, time), w1, w2, w3]);
+        own.writer.commit(&recorder.words);
+    }
+}
+encoders!(mp3_trace_newtask, mp3_trace_newtask_filtered =
+    newtask(child: Task, parent: Task, clone_flags: u64, comm: *const Comm));
+
+/// Longest path there is (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// # Safety
+///
+/// As for [`encoders`]; `path` is a string that ends with NUL.
+#[inline(always)]
+unsafe fn exec<const FILTERED: bool>(recorder: &Recorder, task: Task, old_tid: c_int, path: *const c_char) {
+    // SAFETY: The caller promises it.
+    unsafe {
+        let own = own(&recorder.own);
+        if FILTERED && !passes(recorder, (*task).tgid) {
+            return;
+        }
+        let path = path.cast::<u8>();
+        let mut length = 0_usize;
+        while length < PATH_MAX && path.add(length).read() != 0 {
+            length = length.wrapping_add(1);
+        }
+        let text = length.min(PATH_BYTES_MAX);
+        let mut at = length.wrapping_sub(text);
+        let record = Exec {
+            tid: tid(task),
+            tgid: tgid(task),
+            old_tid: old_tid as Tid,
+            text_bytes: text as u8,
+            path_bytes: length as u16,
+        };
+        if !make_room(recorder, own, (record.text_records() as u64).wrapping_add(1)) {
+            return;
+        }
+        let mut time = 0;
+        own.writer.push(&recorder.words, |_| {
+            time = now();
+            let [w1, w2, w3] = record.encode();
+            [head(Kind::Exec, time), w1, w2, w3]
+        });
+        while at < length {
+            let mut bytes = [0; TEXT_BYTES];
+            for byte in &mut bytes {
+                if at < length {
+                    *byte = path.add(at).read();
+                    at = at.wrapping_add(1);
+                }
+            }
+            let [w1, w2, w3] = Text { bytes }.encode();
+            own.writer.push(&recorder.words, |_| [head(Kind::Text, time), w1, w2, w3]);
+        }
+        own.writer.commit(&recorder.words);
+    }
+}
+encoders!(mp3_trace_exec, mp3_trace_exec_filtered = exec(task: Task, old_tid: c_int, path: *const c_char));
+
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn exit<const FILTERED: bool>(recorder: &Recorder, task: Task, parent: Task, group_dead: bool) {
+    // SAFETY: The caller promises it. The task is the current one, so its `signal` stays.
+    unsafe {
+        let own = own(&recorder.own);
+        if FILTERED && !passes(recorder, (*task).tgid) {
+            return;
+        }
+        let signal = (*task).signal;
+        let record = Exit {
+            tid: tid(task),
+            tgid: tgid(task),
+            parent_tgid: tgid(parent),
+            group_dead,
+            code: read_once!(task.exit_code),
+            group_code: if signal.is_null() { 0 } else { read_once!(signal.group_exit_code) },
+        };
+        write(recorder, own, Kind::Exit, record.encode());
+    }
+}
+encoders!(mp3_trace_exit, mp3_trace_exit_filtered = exit(task: Task, parent: Task, group_dead: bool));
+
+/// # Safety
+///
+/// As for [`encoders`]; `comm` points to 16 bytes.
+#[inline(always)]
+unsafe fn rename<const FILTERED: bool>(recorder: &Recorder, task: Task, comm: *const Comm) {
+    // SAFETY: The caller promises it.
+    unsafe {
+        let own = own(&recorder.own);
+        let comm = &*comm;
+        if FILTERED {
+            let filter = &*recorder.filter;
+            filter.named((*task).tgid, comm);
+            if !filter.passes((*task).tgid) {
+                return;
+            }
+        }
+        let record = Name { tid: tid(task), tgid: tgid(task), kernel: is_kernel(task), comm: *comm };
+        write(recorder, own, Kind::Name, record.encode());
+    }
+}
+encoders!(mp3_trace_rename, mp3_trace_rename_filtered = rename(task: Task, comm: *const Comm));
+
+/// An interrupt begins; `irq` is its class and number, as in word 1 of its record.
+///
+/// # Safety
+///
+/// As for [`encoders`].
+#[no_mangle]
+unsafe extern "C" fn mp3_trace_irq_entry(recorder: *const Recorder, irq: c_uint) {
+    // SAFETY: The caller promises it.
+    let own = unsafe { own(&(*recorder).own) };
+    if let Some(open) = own.irqs.get_mut(own.irq_depth) {
+        *open = OpenIrq { irq, began: now(), nested: 0 };
+        own.irq_depth = own.irq_depth.wrapping_add(1);
+    }
+}
+
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn irq_exit<const FILTERED: bool>(recorder: &Recorder, irq: c_uint, interrupted: Task) {
+    // SAFETY: The caller promises it.
+    let own = unsafe { own(&recorder.own) };
+    let innermost = own.irq_depth.wrapping_sub(1);
+    let Some(open) = own.irqs.get(innermost).copied() else {
+        // It had begun before recording did.
+        return;
+    };
+    if open.irq != irq {
+        // An end without its beginning.
+        return;
+    }
+    own.irq_depth = innermost;
+    recorder.words.count(word::INTERRUPTS, 1);
+    // SAFETY: The caller promises it.
+    let recorded = !FILTERED || unsafe { passes(recorder, (*interrupted).tgid) };
+    // The number of the record, the thread's ID behind it: `Irq::encode`, of which C has prepared the half.
+    // SAFETY: The caller promises it.
+    let w1 = u64::from(irq) | u64::from(unsafe { tid(interrupted) }) << 24;
+    let mut duration = 0;
+    if recorded && make_room(recorder, own, 1) {
+        own.writer.push(&recorder.words, |_| {
+            let time = now();
+            duration = time.wrapping_sub(open.began);
+            // The fast clock may step back a little.
+            if duration > i64::MAX as u64 {
+                duration = 0;
+            }
+            [head(Kind::Irq, time), w1, duration, open.nested]
+        });
+        own.writer.commit(&recorder.words);
+    } else {
+        duration = now().saturating_sub(open.began);
+    }
+    if let Some(outer) = own.irqs.get_mut(innermost.wrapping_sub(1)) {
+        outer.nested = outer.nested.wrapping_add(duration);
+    }
+}
+encoders!(mp3_trace_irq_exit, mp3_trace_irq_exit_filtered = irq_exit(irq: c_uint, interrupted: Task));
