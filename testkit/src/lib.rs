@@ -14,6 +14,7 @@
 //! | [`kernel`] | the kernel's counters |
 //! | [`log`] | the kernel's log |
 //! | [`options`] | numbers from the environment |
+//! | [`tracing`] | sessions of the tracer, event rings and snapshots |
 
 pub mod child;
 pub mod crowd;
@@ -25,3 +26,4 @@ pub mod module;
 pub mod options;
 pub mod running;
 pub mod status;
+pub mod tracing;

@@ -18,6 +18,7 @@ mod readers;
 pub mod scale;
 mod stress;
 mod timing;
+mod tracing;
 mod userapp;
 
 use crate::harness::Test;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Test> {
         programs::tests(),
         lifecycle::tests(),
         scale::tests(),
+        tracing::tests(),
         stress::tests(),
         fuzz::tests(),
         timing::tests(),

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tracer: what it records against what the kernel itself counts.
+
+mod oracles;
+mod sessions;
+
+use crate::harness::Test;
+
+/// The tests of the tracer.
+pub fn tests() -> Vec<Test> {
+    [sessions::tests(), oracles::tests()].into_iter().flatten().collect()
+}
