@@ -2,8 +2,8 @@
 
 //! `/dev/mp3`: open, mmap, poll, ioctl, release.
 //!
-//! The kernel crate's `miscdevice` leaves `file_operations::owner` unset, so that a module can go while its device is
-//! open, and knows no `poll`. So the table of operations is our own.
+//! The kernel crate's `miscdevice` leaves `file_operations::owner` unset, so that a module can be unloaded while its
+//! device is open, and has no `poll`. So the module has a table of operations of its own.
 
 use crate::abi::device::{MP3_IOC_SET_POSITION, MP3_IOC_SET_REGION_POSITION, PAGE_BYTES};
 use crate::abi::events::ioctl::{MP3_IOC_TRACE_SNAPSHOT, MP3_IOC_TRACE_START, MP3_IOC_TRACE_STOP};

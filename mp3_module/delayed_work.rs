@@ -12,7 +12,7 @@ use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow};
 use kernel::workqueue::{HasDelayedWork, Queue, Work, WorkItem};
 
-/// A work queue of our own.
+/// A work queue of the module's own.
 ///
 /// # Invariants
 ///
@@ -60,11 +60,11 @@ where
     // A delay of 0 would not wait for a timer at all. One jiffy ago is an expiry too, and fires with the next jiffy.
     const ONE_JIFFY_AGO: usize = usize::MAX;
     let delay = if expiry == 0 { ONE_JIFFY_AGO } else { usize::try_from(expiry).unwrap_or(ONE_JIFFY_AGO) };
-    // An error means that it was queued already, which is all we want.
+    // An error means that it was queued already, which is enough.
     let _ = queue.queue().enqueue_delayed(Arc::from(item), delay);
 }
 
-/// Takes back an [`arm`], without waiting: a run that is under way goes on to its end.
+/// Takes back an [`arm`], without waiting: a run that is under way continues to its end.
 pub(crate) fn disarm<T>(item: ArcBorrow<'_, T>)
 where
     T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,

@@ -13,7 +13,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::ordering::{Acquire, Release};
 use kernel::sync::atomic::{atomic_load, atomic_store};
 
-/// A zeroed region of whole pages, shared with whoever maps it.
+/// A zeroed region of whole pages, shared with the programs that map it.
 ///
 /// It is only ever touched word by word, with volatile or atomic accesses: user space may read, and in the case of the
 /// classic buffer write, at the same time.

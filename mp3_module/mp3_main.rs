@@ -66,9 +66,9 @@ module! {
 
 /// The loaded module.
 ///
-/// Fields are dropped in this order, and the order matters: first nobody can give commands, then no tick comes and the
-/// processes are let go, then nobody can open the device. The buffers go with the last reference to the profiler, which
-/// each of the three holds.
+/// Fields are dropped in this order, and the order matters: first no more commands arrive, then no tick follows and
+/// all registrations are dropped, then the device cannot be opened any more. The buffers are freed with the last reference
+/// to the profiler, which each of the three holds.
 struct Mp3 {
     _status: StatusFile,
     _ticking: Ticking,
@@ -88,8 +88,8 @@ impl kernel::Module for Mp3 {
         let ticking = Ticking::new(profiler.clone());
         let tracer = Tracer::new()?;
         let status = StatusFile::new(profiler.clone())?;
-        // Last, so that nothing can fail after it: a module whose init fails is freed, also while somebody has its device
-        // open. procfs waits for its callers; the VFS does not.
+        // Last, so that nothing can fail after it: a module whose init fails is freed, also while a program has its
+        // device open. procfs waits for its callers; the VFS does not.
         let device = KBox::pin_init(Device::new(Regions::new(profiler, tracer)), GFP_KERNEL)?;
         pr_info!(
             "loaded: {} Hz, a ring of {} records, at most {} processes\n",

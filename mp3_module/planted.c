@@ -53,7 +53,7 @@ void mp3_plant(void)
 
 #elif defined(MP3_PLANT_refcount)
 
-/* refcount_t: a reference is put that nobody holds. */
+/* refcount_t: a reference is put that is not held. */
 void mp3_plant(void)
 {
 	refcount_t count = REFCOUNT_INIT(1);

@@ -2,8 +2,8 @@
 
 //! Mistakes made on purpose, to see that the checkers of a debug kernel find them.
 //!
-//! None of this is compiled unless the build asks for one of the faults by name, and then the module is good for nothing
-//! else: the fault is made while it loads. `vm/tests/planted` builds and loads one after the other.
+//! None of this is compiled unless the build asks for one of the faults by name, and such a module
+//! serves no other purpose: the fault is made while it loads. `vm/tests/planted` builds and loads one after the other.
 
 use kernel::prelude::*;
 
@@ -57,7 +57,7 @@ mod fault {
     use kernel::prelude::*;
 
     pub(super) fn plant() -> Result {
-        // Ends before its last page does: what follows is mapped, and only the checker knows that it is nobody's.
+        // Ends before its last page does: what follows is mapped, and only the checker knows that it does not belong to the object.
         let words = 3 * 512 - 8;
         // SAFETY: Callable with any size in process context.
         let start = unsafe { ffi::mp3_vmalloc_user(words * 8) }.cast::<u64>();
@@ -72,7 +72,7 @@ mod fault {
     }
 }
 
-/// kmemleak: nobody remembers an object.
+/// kmemleak: the last pointer to an object is lost.
 #[cfg(mp3_plant = "leak")]
 mod fault {
     use kernel::prelude::*;

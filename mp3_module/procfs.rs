@@ -2,8 +2,8 @@
 
 //! `/proc/mp3/status`: commands in, registered processes out.
 //!
-//! A read asks for one slot after the other and takes the profiler's mutex for each, so the size of the table and the size
-//! of the reads do not matter, and a slow reader holds up nobody. It shows every process that stays registered from the
+//! A read takes the profiler's mutex once per slot. So tables and reads can have any size, and a slow reader delays no other
+//! program. It shows every process that stays registered from the
 //! first read to the last.
 
 use crate::abi::command::Script;

@@ -2,8 +2,8 @@
 
 //! The profiler: what R, U and a tick do to the registry and to the two buffers.
 //!
-//! One mutex guards all of it. R, U and a tick take it in process context and hold it for a bounded time: a tick lets go
-//! of it after every batch of processes, so nobody waits for 10,000 of them.
+//! One mutex guards all of it. R, U and a tick take it in process context and hold it for a bounded time: a tick
+//! releases it after every batch of processes, so a writer never waits for 10,000 of them.
 //!
 //! Lock order: the mutex, then what the kernel takes inside of a work queue, a wait queue or a task. Nothing that waits
 //! for a tick to end is called with the mutex held.
@@ -42,7 +42,7 @@ pub(crate) struct Profiler {
     classic: SharedMemory,
     #[pin]
     state: Mutex<State>,
-    /// Whoever waits in `poll` for records.
+    /// Readers that wait in `poll` for records.
     #[pin]
     readers: PollCondVar,
     queue: WorkQueue,
@@ -116,7 +116,7 @@ impl Profiler {
         )
     }
 
-    /// Carries out one line of `/proc/mp3/status`, written by whoever opened `file`.
+    /// Carries out one line of `/proc/mp3/status`, with the rights of the opener of `file`.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl Profiler {
             }
             slot = state.sample_batch(&self.samples, slot, tick);
             if slot < state.registry.slot_count() {
-                // Between two batches whoever waits for the mutex gets it.
+                // Between two batches others can take the mutex.
                 continue;
             }
 
@@ -234,7 +234,7 @@ impl Profiler {
         self.readers.notify_all();
     }
 
-    /// Ends the interval of `tick`: a record in the classic buffer, and word to the readers that the tick is complete.
+    /// Ends the interval of `tick`: writes a record to the classic buffer, and tells readers that the tick is complete.
     fn close_interval(&self, state: &mut State, tick: u64, jiffies: u64) {
         let interval = core::mem::take(&mut state.interval);
         state.classic.push(
@@ -289,7 +289,7 @@ impl Profiler {
 
     /// Records that readers may have, since the module was loaded.
     pub(crate) fn committed(&self) -> u64 {
-        // Nobody but the writer can write there: user space maps the ring for reading only.
+        // Only the writer can write there: user space maps the ring read-only.
         self.samples.load_acquire(word::COMMITTED)
     }
 

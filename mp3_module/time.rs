@@ -51,8 +51,8 @@ const LOOKS: u32 = 4;
 ///
 /// This is where tick 0 lies: timers fire when a jiffy begins, so deadlines that are counted from there are late by what
 /// the machine takes and not by a part of a jiffy. The interrupt that begins a jiffy may itself be late, and never early;
-/// so of a few, the earliest against the others is the one to believe. It spins meanwhile, once per load: whoever sleeps
-/// wakes up some time after the beginning.
+/// so the earliest of several, relative to the others, is the most exact. It spins meanwhile, once per load: a sleeping
+/// thread would wake up some time after the beginning.
 pub(crate) fn a_jiffy_begins(hz: u64) -> Now {
     let jiffy_ns = 1_000_000_000_u64.checked_div(hz).unwrap_or(0);
     let mut earliest = next_jiffy();

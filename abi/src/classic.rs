@@ -59,7 +59,7 @@ impl ClassicWriter {
 
     /// Writes the next record.
     ///
-    /// Readers test the jiffies word, so it is emptied before the values change (a record that nobody fetched is being
+    /// Readers test the jiffies word, so it is emptied before the values change (a record that no reader fetched is being
     /// overwritten) and filled after them.
     pub fn push<M: WriteWords>(&mut self, memory: &M, record: &ClassicRecord) {
         let at = self.next;

@@ -30,8 +30,8 @@
 //!      22 sampling time    CLOCK_MONOTONIC ns spent in all ticks so far
 //! ```
 //!
-//! Words not listed are 0. A reader compares the magic first, then the version; a version that it does not know may
-//! mean anything.
+//! Words not listed are 0. A reader compares the magic first, then the version; an unknown version
+//! may mean anything.
 
 use super::regions::REGION_BYTES;
 use super::stream::Stream;
@@ -122,7 +122,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Writes the header page. The magic comes last: whoever sees it sees the rest.
+    /// Writes the header page. The magic comes last: a reader that sees it sees the rest.
     pub fn write<M: WriteWords>(&self, memory: &M) {
         memory.store_relaxed(word::ABI_VERSION, ABI_VERSION);
         memory.store_relaxed(word::HEADER_BYTES, HEADER_BYTES as u64);

@@ -4,12 +4,12 @@
 //!
 //! The protocols in [`super::ring`] and [`super::classic`] are written against these two traits, so that the same lines
 //! run over the kernel's vmalloc'ed pages, over a reader's mapping of them, over a plain array in a test, and in a model
-//! checker. Never a reference to the shared memory itself: the other side writes while this side looks.
+//! checker. No Rust reference to the shared memory is made: the other side writes to it at any time.
 //!
-//! An index past the end is not an error here: a load gives 0 and a store does nothing. No arithmetic slip and no hostile
-//! header may reach memory that is not the region's.
+//! An index past the end is not an error here: a load gives 0 and a store does nothing. No arithmetic
+//! mistake and no hostile header can reach memory outside of the region.
 
-/// Words that can be read while somebody else writes them.
+/// Words that can be read while the writer changes them.
 pub trait ReadWords {
     /// How many words the region has.
     fn word_count(&self) -> usize;

@@ -3,8 +3,8 @@
 //! The ABI, byte by byte and number by number.
 //!
 //! Programs that were built from an earlier release of the same ABI version must go on reading what the module writes. All
-//! numbers here are written out, and none is taken from the crate: whatever moves makes a test fail. A test that fails
-//! because of a change that is meant asks for a new `ABI_VERSION`.
+//! numbers here are written out, and none is taken from the crate: any change of the layout makes a test fail. An
+//! intended change needs a new `ABI_VERSION`.
 #![cfg(not(loom))]
 
 use abi::classic;

@@ -35,8 +35,8 @@ enum Without {
     FenceAcquire,
 }
 
-/// The words that a model is about, at the indices that they have in the region. All others are constants that nobody looks
-/// at: stores to them go nowhere.
+/// The words that a model is about, at the indices that they have in the region. All others are constants that no thread
+/// loads: stores to them are dropped.
 struct LoomWords {
     words: Vec<(usize, AtomicU64)>,
     without: Without,
@@ -226,7 +226,7 @@ mod ring {
                 assert_eq!(delivered + reader.lost(), writer.position(), "every record is accounted for");
             }
         });
-        // A model in which nobody is overtaken shows nothing.
+        // A model in which no reader is overtaken shows nothing.
         let Seen { delivered, skipped, overtaken, torn } = &*seen;
         let counts = [delivered, skipped, overtaken, torn].map(Counter::get);
         assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
@@ -238,7 +238,7 @@ mod ring {
         check_protocol(Without::Nothing, 1, &[1, 1, 1], 1, None);
     }
 
-    /// A reader that goes on from where it was, while the ring goes round twice: at most 2 preemptions.
+    /// A reader that continues from where it was, while the ring goes round twice: at most 2 preemptions.
     #[test]
     fn one_reader_that_reads_twice() {
         check_protocol(Without::Nothing, 1, &[1, 2, 1], 2, Some(2));
@@ -296,7 +296,7 @@ mod header {
         features: 0,
     };
 
-    /// Whoever sees the magic sees the rest. Every interleaving.
+    /// A reader that sees the magic sees the rest. Every interleaving.
     fn check_header(without: Without) {
         let whole = Arc::new(Counter::default());
         let in_model = whole.clone();
@@ -351,7 +351,7 @@ mod classic {
         let (filled, overwritten) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
         let in_model = (filled.clone(), overwritten.clone());
         check(None, move || {
-            // The first record's words; where the others lie is of no matter.
+            // The first record's words; the others are not modelled.
             let memory = Arc::new(LoomWords::new(0..RECORD_LONGS, without));
             let mut writer = ClassicWriter::new(&*memory);
             for n in 0..before {

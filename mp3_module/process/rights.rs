@@ -10,7 +10,7 @@ use kernel::task::Task;
 /// Whether the opener of `file` may profile the process that `leader` leads: the same effective user, or a profiler's
 /// capabilities.
 ///
-/// The opener's rights count, so that a descriptor handed to a privileged program gives nobody its privileges.
+/// The opener's rights count, so that a descriptor that is passed to a privileged program does not gain that program's privileges.
 pub(super) fn may_profile(file: &File, leader: &Task) -> bool {
     file.cred().euid() == compat::credentials_of(leader).euid()
         || has_capability(file, bindings::CAP_PERFMON)

@@ -82,7 +82,7 @@ impl SampleRecord {
         words
     }
 
-    /// Takes a record out of its words. Every bit pattern is a record; what it says is the writer's word.
+    /// Takes a record out of its words. Every bit pattern is a record; its contents are not checked.
     pub fn from_words(words: &[u64; SAMPLE_WORDS]) -> Self {
         let [sequence, time_ns, tick, jiffies, pid_flags, threads, comm_low, comm_high, registration, numbers @ ..] =
             *words;
@@ -112,7 +112,7 @@ impl SampleRecord {
         counters::join(&self.totals, &self.levels)
     }
 
-    /// The command name up to its NUL. Any bytes but NUL: a process may call itself what it likes.
+    /// The command name up to its NUL. Any bytes but NUL are possible: a process chooses its own name.
     pub fn comm_bytes(&self) -> &[u8] {
         let end = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
         self.comm.get(..end).unwrap_or(&[])
