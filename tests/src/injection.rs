@@ -6,7 +6,7 @@
 //! allocation from the slab or of pages, or a copy to or from user space. Nobody else is touched.
 
 use crate::debugfs;
-use crate::harness::Skip;
+use crate::test::Skip;
 use anyhow::{ensure, Context, Result};
 use nix::errno::Errno;
 use std::fs::{self, File, OpenOptions};

@@ -11,9 +11,12 @@ mod fuzz;
 mod harness;
 mod injection;
 mod kmemleak;
+mod planted;
+mod process;
 mod programs;
 mod shared;
 mod suites;
+mod test;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ struct Arguments {
     /// Prints the names of the tests and ends.
     #[arg(long)]
     list: bool,
+    /// Takes tests that go wrong on purpose instead.
+    #[arg(long, hide = true)]
+    planted: bool,
     /// Runs each test this often.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
@@ -45,7 +51,8 @@ fn main() -> ExitCode {
         suites::histories::resume(&words[2..]);
     }
     let arguments = Arguments::parse();
-    let tests: Vec<_> = suites::all().into_iter().filter(|test| wanted(&test.name(), &arguments.filters)).collect();
+    let all = if arguments.planted { planted::tests() } else { suites::all() };
+    let tests: Vec<_> = all.into_iter().filter(|test| wanted(&test.name(), &arguments.filters)).collect();
     if arguments.list {
         for test in tests {
             println!("{}", test.name());
@@ -53,7 +60,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     files::set(arguments.module, arguments.programs);
-    harness::run(&tests, arguments.repeat)
+    harness::run(&tests, arguments.repeat).unwrap_or_else(|error| {
+        eprintln!("mp3-tests: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn wanted(name: &str, filters: &[String]) -> bool {

@@ -2,7 +2,7 @@
 
 //! The numbers: to the fault what the kernel itself reports, whatever a process does.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};

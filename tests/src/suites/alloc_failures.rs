@@ -3,8 +3,8 @@
 //! Allocations that fail, at every step of what the module does, one at a time: a clean error, nothing changed, nothing
 //! lost, and the module goes on. What is lost in silence is found by `leaks`, which runs later.
 
-use crate::harness::Outcome;
 use crate::injection::Injector;
+use crate::test::Outcome;
 use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};

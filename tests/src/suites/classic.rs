@@ -2,7 +2,7 @@
 
 //! Programs written for the original MP3, as its interface describes them.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::classic::{CLASSIC_BYTES, EMPTY, RING_LONGS};
 use abi::header::word;

@@ -2,7 +2,7 @@
 
 //! `/proc/mp3/status`: grammar, errors, rights, namespaces, reading.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::device::{DEVICE_PATH, STATUS_PATH};
 use anyhow::{ensure, Context};

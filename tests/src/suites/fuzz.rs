@@ -9,7 +9,7 @@ use crate::fuzz::batch::{self, Step};
 use crate::fuzz::call::{Call, Input};
 use crate::fuzz::rules::{self, Observer};
 use crate::fuzz::shrink::shrink;
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use anyhow::{bail, ensure, Context, Result};
 use std::fs;
@@ -17,7 +17,18 @@ use std::time::{Duration, Instant};
 use testkit::module::Module;
 use testkit::options;
 
-tests![system_calls, a_broken_rule_is_found_and_shortened];
+tests![system_calls within limit(), a_broken_rule_is_found_and_shortened within 600];
+
+/// The time that is asked for, and time to shorten what is found, s.
+fn limit() -> u64 {
+    let seconds = options::number("MP3_FUZZ_SECONDS", 5).unwrap_or(0);
+    // A number of calls has no time of its own: vm/run's limit holds.
+    if options::given("MP3_FUZZ_CALLS").is_ok_and(|calls| calls.is_some()) {
+        u64::MAX
+    } else {
+        seconds + 900
+    }
+}
 
 /// A small ring, so that it is overtaken; few slots, so that they run out; and as many ticks as there can be.
 const PARAMETERS: &str = "rate_hz=250 ring_records=1024 max_processes=16";

@@ -7,7 +7,7 @@
 //! ends by exiting, by a signal, or by its leader leaving first. `MP3_HISTORIES` says how many, `MP3_SEED` with which seed;
 //! a failure prints the seed of the one history, which `MP3_HISTORIES=1 MP3_SEED=…` runs again.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
 use abi::record::Flags;
@@ -26,7 +26,12 @@ use testkit::module::Module;
 use testkit::{kernel, options, status};
 use work::random::SplitMix64;
 
-tests![random_histories_end_as_wait4_says];
+tests![random_histories_end_as_wait4_says within limit()];
+
+/// One second each, and some to begin with.
+fn limit() -> u64 {
+    120 + options::number("MP3_HISTORIES", HISTORIES).unwrap_or(0)
+}
 
 /// How many, when nobody says.
 const HISTORIES: u64 = 150;

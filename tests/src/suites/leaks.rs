@@ -2,8 +2,8 @@
 
 //! What all other tests left behind; the last test of all.
 
-use crate::harness::{Outcome, Skip};
 use crate::kmemleak::Kmemleak;
+use crate::test::{Outcome, Skip};
 use crate::tests;
 use anyhow::ensure;
 

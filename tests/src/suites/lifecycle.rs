@@ -2,7 +2,7 @@
 
 //! Loading, unloading, and being idle.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{DEVICE_PATH, SAMPLES_OFFSET, STATUS_PATH};

@@ -2,7 +2,7 @@
 
 //! `/dev/mp3`: mmap's conditions, ioctl, poll, and mappings that are torn about.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{CLASSIC_OFFSET, PAGE_BYTES, SAMPLES_OFFSET};

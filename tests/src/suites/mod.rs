@@ -8,6 +8,7 @@ pub mod classic;
 mod commands;
 
 mod fuzz;
+mod harness;
 pub mod histories;
 mod leaks;
 mod lifecycle;
@@ -21,11 +22,12 @@ mod timing;
 mod tracing;
 mod userapp;
 
-use crate::harness::Test;
+use crate::test::Test;
 
 /// All tests, in the order in which they run.
 pub fn all() -> Vec<Test> {
     [
+        harness::tests(),
         commands::tests(),
         mapping::tests(),
         accounting::tests(),

@@ -2,8 +2,8 @@
 
 //! `monitor` as it is typed, with the real module.
 
-use crate::harness::Outcome;
 use crate::programs::{comment, directory, json, lost, number, program, ticks, userapp};
+use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
 use abi::record::{Flags, SampleRecord};

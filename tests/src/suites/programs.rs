@@ -2,8 +2,8 @@
 
 //! `userapp` and `monitor` together, as they are typed.
 
-use crate::harness::Outcome;
 use crate::programs::{comment, directory, json, lost, number, program, ticks, userapp};
+use crate::test::Outcome;
 use crate::tests;
 use anyhow::ensure;
 use std::fs;

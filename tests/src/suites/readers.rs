@@ -2,7 +2,7 @@
 
 //! Several readers of one ring.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
 use abi::words::ReadWords;

@@ -2,7 +2,7 @@
 
 //! 10,000 processes.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::record::Flags;
 use anyhow::ensure;

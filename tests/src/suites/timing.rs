@@ -2,8 +2,8 @@
 
 //! Time: for a guest whose clock counts instructions.
 
-use crate::harness::Outcome;
 use crate::suites::classic;
+use crate::test::Outcome;
 use crate::tests;
 use abi::classic::{EMPTY, RING_LONGS};
 use abi::header::word;

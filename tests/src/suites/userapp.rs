@@ -2,8 +2,8 @@
 
 //! `userapp` as it is typed, with the real module.
 
-use crate::harness::Outcome;
 use crate::programs::{directory, json, number, program, userapp};
+use crate::test::Outcome;
 use crate::tests;
 use abi::record::Flags;
 use anyhow::{ensure, Context, Result};

@@ -3,7 +3,7 @@
 //! Thousands of registered processes, of which half die at any time.
 
 use super::{processes, seconds};
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use abi::record::{Flags, SampleRecord};
 use anyhow::{ensure, Context, Result};
 use nix::unistd::Pid;

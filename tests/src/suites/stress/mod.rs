@@ -19,13 +19,19 @@ use rights::a_user_changes_nothing;
 use stall::a_stall_is_a_gap_and_no_burst;
 
 crate::tests![
-    reload_under_load,
-    half_of_them_die_all_the_time,
-    a_reused_pid_is_another_process,
-    a_stall_is_a_gap_and_no_burst,
-    readers_that_tear_stop_and_die_harm_nobody,
+    reload_under_load within limit(),
+    half_of_them_die_all_the_time within limit(),
+    a_reused_pid_is_another_process within limit(),
+    a_stall_is_a_gap_and_no_burst within limit(),
+    readers_that_tear_stop_and_die_harm_nobody within limit(),
     a_user_changes_nothing,
 ];
+
+/// Time for what is asked for and as much again, s. A value that is no number fails the test itself.
+fn limit() -> u64 {
+    let seconds = seconds().map_or(0, |seconds| seconds.as_secs());
+    300 + 3 * rounds().unwrap_or(0) + 3 * seconds
+}
 
 /// Rounds of what is done in rounds.
 fn rounds() -> anyhow::Result<u64> {

@@ -3,7 +3,7 @@
 //! Numbers that are given again.
 
 use super::rounds;
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
 use nix::sys::signal::Signal;

@@ -3,8 +3,8 @@
 //! A writer at HZ, and readers that do what readers should not.
 
 use super::seconds;
-use crate::harness::Outcome;
 use crate::shared::Shared;
+use crate::test::Outcome;
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{PAGE_BYTES, SAMPLES_OFFSET};
 use abi::header::word;

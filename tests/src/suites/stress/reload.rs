@@ -3,8 +3,8 @@
 //! The module comes and goes while everybody uses it.
 
 use super::rounds;
-use crate::harness::Outcome;
 use crate::shared::Shared;
+use crate::test::Outcome;
 use abi::classic::CLASSIC_BYTES;
 use abi::words::ReadWords;
 use anyhow::{bail, ensure, Result};

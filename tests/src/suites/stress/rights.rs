@@ -2,7 +2,7 @@
 
 //! A user without rights at every entry there is.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use abi::device::{DEVICE_PATH, MP3_IOC_SET_POSITION, SAMPLES_OFFSET, STATUS_PATH};
 use abi::header::word;
 use abi::words::ReadWords;

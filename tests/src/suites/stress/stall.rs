@@ -4,8 +4,8 @@
 
 use super::rounds;
 use crate::debugfs;
-use crate::harness::Outcome;
 use crate::shared::Shared;
+use crate::test::Outcome;
 use abi::header::word;
 use abi::record::Flags;
 use abi::words::ReadWords;

@@ -5,7 +5,7 @@
 mod oracles;
 mod sessions;
 
-use crate::harness::Test;
+use crate::test::Test;
 
 /// The tests of the tracer.
 pub fn tests() -> Vec<Test> {

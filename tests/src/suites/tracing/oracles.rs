@@ -2,7 +2,7 @@
 
 //! What the tracer records against the kernel's own figures, each as exactly as the kernel allows.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::events::{modular, Event, Kinds, Switch, SwitchFlags};
 use anyhow::{ensure, Context, Result};

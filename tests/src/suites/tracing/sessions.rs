@@ -2,7 +2,7 @@
 
 //! Sessions: who may have one, what it may ask for, and how it ends.
 
-use crate::harness::Outcome;
+use crate::test::Outcome;
 use crate::tests;
 use abi::events::header::word as event_word;
 use abi::events::ioctl::{TraceStart, MODE_DISCARD, RING_RECORDS_DEFAULT};
