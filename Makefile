@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
+.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -67,8 +67,14 @@ MODULE_DIR = /lib/modules/$(MODULE_RELEASE)/updates
 demo: ## everything from nothing: a profile of a workload in the virtual machine, and its picture
 	@vm/demo
 
+# Lists in xtask/expected/, for `make expected`.
+LISTS :=
+
 test: prepare ## all tests, here and in the virtual machine, with a total
 	@vm/test host vm
+
+expected: ## writes down which tests there are, so that a missing one is noticed (LISTS="host module": only these)
+	@vm/xtask expected $(LISTS)
 
 test-host: ## the tests that need no kernel module
 	@vm/test host
@@ -106,26 +112,13 @@ fuzz: guest-tests ## random system calls for SECONDS=300, from SEED (the time), 
 	@vm/load $(KERNEL) $$(($(SECONDS) + 1800)) MP3_FUZZ_SEED=$(SEED) MP3_FUZZ_SECONDS=$(SECONDS) mp3-tests fuzz::system_calls
 
 # The fuzzer takes a nightly compiler and is not a dependency of anything else.
-TARGETS := command figure profile record recording ring
-CARGO_FUZZ := target/tools/bin/cargo-fuzz
+TARGETS :=
 
 fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (TARGETS="ring profile": only these; nightly Rust)
-	@[ -x $(CARGO_FUZZ) ] || cargo install --quiet --locked --root target/tools cargo-fuzz
-	@for target in $(TARGETS); do \
-		mkdir -p target/fuzz-corpus/$$target && \
-		tar -xf fuzz/corpus/$$target.tar.gz -C target/fuzz-corpus/$$target || exit; done
-	@cd fuzz/libfuzzer && PATH="$(CURDIR)/target/tools/bin:$$PATH" && for target in $(TARGETS); do \
-		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target \
-			../../target/fuzz-corpus/$$target ../corpus/$$target -- \
-			-max_total_time=$(SECONDS) -print_final_stats=1 || exit; done
+	@vm/xtask fuzz run --seconds $(SECONDS) $(TARGETS)
 
 fuzz-keep: ## the smallest set of inputs that reaches all that fuzz-host has reached, into fuzz/corpus/
-	@cd fuzz/libfuzzer && PATH="$(CURDIR)/target/tools/bin:$$PATH" && for target in $(TARGETS); do \
-		rm -rf ../../target/fuzz-kept/$$target && mkdir -p ../../target/fuzz-kept/$$target && \
-		cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz $$target -- -set_cover_merge=1 \
-			$(CURDIR)/target/fuzz-kept/$$target $(CURDIR)/target/fuzz-corpus/$$target $(CURDIR)/fuzz/corpus/$$target && \
-		tar -C ../../target/fuzz-kept/$$target --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | \
-			gzip -9n >../corpus/$$target.tar.gz || exit; done
+	@vm/xtask fuzz keep $(TARGETS)
 
 bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and a BPF iterator: out/bench.json (PARTS="wall plot": only these)
 	@vm/bench $(PARTS)

@@ -17,6 +17,25 @@ fn withstood(check: fn(&[u8]), input: &[u8], name: &Path) {
     }
 }
 
+/// The fuzzer's programs are made from files, one a target, which cargo wants named once more.
+#[test]
+fn every_target_is_a_program_of_the_fuzzer() {
+    let libfuzzer = Path::new(env!("CARGO_MANIFEST_DIR")).join("libfuzzer");
+    let mut files: Vec<_> = fs::read_dir(libfuzzer.join("fuzz_targets"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    files.sort();
+    let manifest = fs::read_to_string(libfuzzer.join("Cargo.toml")).unwrap();
+    let programs = manifest.split("[[bin]]").skip(1);
+    let mut programs: Vec<_> = programs.map(|program| program.split('"').nth(1).unwrap()).collect();
+    programs.sort_unstable();
+    let mut targets = fuzz::TARGETS.map(|(name, _)| name);
+    targets.sort_unstable();
+    assert_eq!(targets[..], files[..]);
+    assert_eq!(targets[..], programs[..]);
+}
+
 #[test]
 fn every_input_with_a_name_is_withstood() {
     for (name, check) in fuzz::TARGETS {
