@@ -7,13 +7,19 @@ use rustc_hash::FxHashMap;
 
 /// What was last seen of each registration that has not ended.
 ///
-/// An interval is the difference to the record before, or to 0 where there was none: a record that was lost costs
-/// resolution, and the sum of all intervals is right nevertheless.
+/// An interval is the difference to the record before: a record that was lost costs resolution and not totals. Where the
+/// record before was never there to be read, there is no interval: see [`Step::before`].
 #[derive(Debug, Default)]
 pub struct Intervals {
     /// The numbers are the module's own, counted up: no caller can choose them so that they collide.
     live: FxHashMap<u64, Seen>,
     begun: u64,
+    /// The highest registration number so far.
+    newest: u64,
+    /// `newest` when records were last lost. A registration with a higher number was made after that.
+    newest_before_loss: Option<u64>,
+    opening: Opening,
+    unseen: u64,
 }
 
 #[derive(Debug)]
@@ -22,31 +28,89 @@ struct Seen {
     tick: u64,
 }
 
+/// Whether everything that is registered has been seen.
+#[derive(Debug, Default)]
+enum Opening {
+    /// No record yet, or none since the last loss.
+    #[default]
+    Ahead,
+    /// The first record was of this tick, of which others may have been overwritten. All that is registered has a record in
+    /// the next one.
+    Since(u64),
+    /// A whole tick has been seen.
+    Over,
+}
+
+/// What a record says that was not known before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Counted since the record before, or since the registration where that was after the last record that was read.
+    pub interval: Totals,
+    /// Counted from the registration to this record, where the registration was before the first record that was read: it
+    /// belongs to no interval.
+    pub before: Totals,
+}
+
 impl Intervals {
     /// What `record` adds to the one before it.
-    pub fn advance(&mut self, record: &SampleRecord) -> Totals {
-        let interval = match self.live.get_mut(&record.registration) {
+    pub fn advance(&mut self, record: &SampleRecord) -> Step {
+        self.open(record.tick);
+        let step = match self.live.get_mut(&record.registration) {
             Some(seen) => {
                 let interval = record.totals.since(&seen.totals);
-                seen.totals = record.totals;
-                seen.tick = record.tick;
-                interval
+                *seen = Seen { totals: record.totals, tick: record.tick };
+                Step { interval, before: Totals::default() }
             }
             None => {
-                self.begun += 1;
-                let seen = Seen { totals: record.totals, tick: record.tick };
-                self.live.insert(record.registration, seen);
-                record.totals
+                let step = self.begin(record);
+                self.live.insert(record.registration, Seen { totals: record.totals, tick: record.tick });
+                step
             }
         };
         if record.flags.contains(Flags::FINAL) {
             self.live.remove(&record.registration);
         }
-        interval
+        step
     }
 
-    /// Forgets registrations without a record in `tick` or later. To be called after records were lost and `tick` is
-    /// complete: whatever is still registered had a record in it, and the last record of all others was among the lost.
+    fn open(&mut self, tick: u64) {
+        match self.opening {
+            Opening::Ahead => self.opening = Opening::Since(tick),
+            Opening::Since(first) if tick > first.saturating_add(1) => self.opening = Opening::Over,
+            Opening::Since(_) | Opening::Over => {}
+        }
+    }
+
+    /// The first record that is read of a registration.
+    fn begin(&mut self, record: &SampleRecord) -> Step {
+        let number = record.registration;
+        let is_over = matches!(self.opening, Opening::Over);
+        if is_over && number > self.newest {
+            self.unseen = self.unseen.saturating_add(number - self.newest - 1);
+        } else if is_over && self.newest_before_loss.is_some_and(|newest| number > newest) {
+            // Counted as missing when a higher number came.
+            self.unseen = self.unseen.saturating_sub(1);
+        }
+        self.begun += 1;
+        self.newest = self.newest.max(number);
+        let is_new = record.flags.contains(Flags::FIRST)
+            || is_over && self.newest_before_loss.is_some_and(|newest| number > newest);
+        if is_new {
+            return Step { interval: record.totals, before: Totals::default() };
+        }
+        Step { interval: Totals::default(), before: record.totals }
+    }
+
+    /// Records were lost before the next one.
+    pub fn lose(&mut self) {
+        self.newest_before_loss = Some(self.newest);
+        if !matches!(self.opening, Opening::Over) {
+            self.opening = Opening::Ahead;
+        }
+    }
+
+    /// Drops registrations without a record in `tick` or later. To be called after records were lost and `tick` is
+    /// complete: all that is still registered had a record in it, and the last record of all others was among the lost.
     pub fn forget_before(&mut self, tick: u64) {
         self.live.retain(|_, seen| seen.tick >= tick);
     }
@@ -60,48 +124,86 @@ impl Intervals {
     pub fn begun(&self) -> u64 {
         self.begun
     }
+
+    /// Registrations of which every record was lost, told by the gaps in their numbers: what they counted is in no sum.
+    pub fn unseen(&self) -> u64 {
+        self.unseen
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(registration: u64, minor_faults: u64, flags: Flags) -> SampleRecord {
-        SampleRecord {
-            registration,
-            flags,
-            totals: Totals { minor_faults, ..Totals::default() },
-            ..SampleRecord::default()
-        }
+    fn record(registration: u64, tick: u64, minor_faults: u64, flags: Flags) -> SampleRecord {
+        let totals = Totals { minor_faults, ..Totals::default() };
+        SampleRecord { registration, tick, flags, totals, ..SampleRecord::default() }
+    }
+
+    const NONE: Flags = Flags(0);
+
+    /// Minor faults of the interval, and before it.
+    fn step(intervals: &mut Intervals, record: &SampleRecord) -> (u64, u64) {
+        let step = intervals.advance(record);
+        (step.interval.minor_faults, step.before.minor_faults)
     }
 
     #[test]
     fn intervals_of_each_registration_add_up_to_its_total() {
         let mut intervals = Intervals::default();
-        let mut minor =
-            |registration, total, flags| intervals.advance(&record(registration, total, flags)).minor_faults;
+        let mut minor = |registration, total, flags| {
+            let (interval, before) = step(&mut intervals, &record(registration, 1, total, flags));
+            assert_eq!(before, 0);
+            interval
+        };
         assert_eq!(minor(1, 0, Flags::FIRST), 0);
-        assert_eq!(minor(1, 10, Flags::default()), 10);
+        assert_eq!(minor(1, 10, NONE), 10);
         assert_eq!(minor(2, 0, Flags::FIRST), 0);
-        assert_eq!(minor(2, 7, Flags::default()), 7);
-        assert_eq!(minor(1, 15, Flags::default()), 5);
+        assert_eq!(minor(2, 7, NONE), 7);
+        assert_eq!(minor(1, 15, NONE), 5);
         assert_eq!(minor(1, 15, Flags::FINAL), 0);
-        assert_eq!((intervals.live(), intervals.begun()), (1, 2));
+        assert_eq!((intervals.live(), intervals.begun(), intervals.unseen()), (1, 2, 0));
     }
 
     #[test]
-    fn a_lost_beginning_is_in_the_first_interval() {
+    fn what_was_counted_before_the_first_record_is_in_no_interval() {
         let mut intervals = Intervals::default();
-        assert_eq!(intervals.advance(&record(1, 99, Flags::default())).minor_faults, 99);
-        assert_eq!(intervals.advance(&record(1, 100, Flags::FINAL)).minor_faults, 1);
-        assert_eq!(intervals.live(), 0);
+        assert_eq!(step(&mut intervals, &record(3, 7, 99, NONE)), (0, 99));
+        // The others that are registered follow in this tick and the next, also with higher numbers.
+        assert_eq!(step(&mut intervals, &record(9, 7, 50, NONE)), (0, 50));
+        assert_eq!(step(&mut intervals, &record(5, 8, 1, NONE)), (0, 1));
+        assert_eq!(step(&mut intervals, &record(3, 8, 100, Flags::FINAL)), (1, 0));
+        assert_eq!((intervals.live(), intervals.unseen()), (2, 0));
+    }
+
+    #[test]
+    fn a_registration_that_was_lost_is_in_the_interval_of_the_loss() {
+        let mut intervals = Intervals::default();
+        for tick in 1..=3 {
+            step(&mut intervals, &record(1, tick, tick, if tick == 1 { Flags::FIRST } else { NONE }));
+        }
+        intervals.lose();
+        assert_eq!(step(&mut intervals, &record(1, 50, 40, NONE)), (37, 0));
+        assert_eq!(step(&mut intervals, &record(4, 50, 20, NONE)), (20, 0));
+        // 2 and 3 were not seen; now 2 is.
+        assert_eq!(intervals.unseen(), 2);
+        assert_eq!(step(&mut intervals, &record(2, 50, 6, NONE)), (6, 0));
+        assert_eq!(intervals.unseen(), 1);
+    }
+
+    #[test]
+    fn a_loss_right_at_the_beginning_begins_again() {
+        let mut intervals = Intervals::default();
+        assert_eq!(step(&mut intervals, &record(3, 7, 99, NONE)), (0, 99));
+        intervals.lose();
+        assert_eq!(step(&mut intervals, &record(5, 20, 10, NONE)), (0, 10));
     }
 
     #[test]
     fn registrations_whose_end_was_lost_are_forgotten() {
         let mut intervals = Intervals::default();
-        intervals.advance(&SampleRecord { tick: 4, ..record(1, 1, Flags::default()) });
-        intervals.advance(&SampleRecord { tick: 5, ..record(2, 1, Flags::default()) });
+        intervals.advance(&record(1, 4, 1, NONE));
+        intervals.advance(&record(2, 5, 1, NONE));
         intervals.forget_before(5);
         assert_eq!(intervals.live(), 1);
     }

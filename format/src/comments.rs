@@ -96,7 +96,7 @@ pub struct Trailer {
     pub processes: Option<u64>,
     /// Lines of `profile.data`: ticks with a record.
     pub ticks: Option<u64>,
-    /// Minor faults, sum of all intervals.
+    /// Minor faults: the sum of all intervals, and `before_minor`.
     pub minor: Option<u64>,
     /// Major faults, likewise.
     pub major: Option<u64>,
@@ -116,6 +116,15 @@ pub struct Trailer {
     pub sampling_records: Option<u64>,
     /// Records that were overwritten before they could be read.
     pub lost: Option<u64>,
+    /// Registrations of which every record was lost: what they counted is in no sum. Written if there are any.
+    pub unseen: Option<u64>,
+    /// Of `minor`, what was counted before the first record that could be read, and is in no interval. Written if that is so
+    /// for any registration.
+    pub before_minor: Option<u64>,
+    /// Of `major`, likewise.
+    pub before_major: Option<u64>,
+    /// Of `cpu_ns`, likewise.
+    pub before_cpu_ns: Option<u64>,
     /// Ticks per second that were sampled.
     pub rate_reached_hz: Option<f64>,
 }
@@ -124,7 +133,7 @@ pub struct Trailer {
 type Key = (&'static str, fn(&mut Trailer) -> &mut Option<u64>);
 
 /// The whole numbers, in the order in which they are written.
-const KEYS: [Key; 13] = [
+const KEYS: [Key; 17] = [
     ("samples", |trailer| &mut trailer.samples),
     ("processes", |trailer| &mut trailer.processes),
     ("ticks", |trailer| &mut trailer.ticks),
@@ -138,7 +147,15 @@ const KEYS: [Key; 13] = [
     ("sampling_ns", |trailer| &mut trailer.sampling_ns),
     ("sampling_records", |trailer| &mut trailer.sampling_records),
     ("lost", |trailer| &mut trailer.lost),
+    ("unseen", |trailer| &mut trailer.unseen),
+    ("before_minor", |trailer| &mut trailer.before_minor),
+    ("before_major", |trailer| &mut trailer.before_major),
+    ("before_cpu_ns", |trailer| &mut trailer.before_cpu_ns),
 ];
+
+/// The key of the line between two ticks of which the second has an interval of its own length, although long after the
+/// first: nothing was registered between them.
+pub const IDLE: &str = "idle";
 
 const RATE_REACHED_HZ: &str = "rate_reached_hz";
 
@@ -168,6 +185,10 @@ pub struct Comments {
     pub preamble: Preamble,
     /// What stands after them.
     pub trailer: Trailer,
+    /// The first line said what the file holds: this project's monitor wrote it.
+    pub is_ours: bool,
+    /// The line [`IDLE`] was read. To be taken by the reader of the next tick.
+    pub idle: bool,
 }
 
 impl Comments {
@@ -179,6 +200,7 @@ impl Comments {
         let text = comment.trim_start_matches('#').trim();
         if let Some(kind) = text.strip_prefix("mp3 ") {
             // `mp3 profile 1`: the version is the last word, whatever the kind is called.
+            self.is_ours = true;
             return match kind.rsplit(' ').next() {
                 Some(VERSION) | None => Ok(()),
                 Some(other) => Err(LineError::Version { found: shorten(other) }),
@@ -187,7 +209,7 @@ impl Comments {
         let Some((key, value)) = text.split_once(':') else { return Ok(()) };
         let value = value.trim();
         let word = value.split_whitespace().next().unwrap_or_default();
-        let Comments { preamble, trailer } = self;
+        let Comments { preamble, trailer, .. } = self;
         match key.trim() {
             "hz" => preamble.hz = Some(positive("hz", word)?),
             "rate_hz" => preamble.rate_hz = Some(positive("rate_hz", word)?),
@@ -195,6 +217,7 @@ impl Comments {
             "kernel" => preamble.kernel = Some(value.into()),
             "cpus" => preamble.cpus = word.parse().ok(),
             "start" => preamble.start = Some(value.into()),
+            IDLE => self.idle = true,
             "delays" => preamble.delays = Some(value.into()),
             RATE_REACHED_HZ => trailer.rate_reached_hz = word.parse().ok().filter(|rate: &f64| rate.is_finite()),
             key => {
@@ -204,6 +227,26 @@ impl Comments {
             }
         }
         Ok(())
+    }
+}
+
+impl Trailer {
+    /// What a reader of the sums should know: what was lost, and what that means. A sentence each.
+    pub fn notices(&self) -> Vec<String> {
+        let above_0 = |count: Option<u64>| count.filter(|&count| count > 0);
+        let mut notices = Vec::new();
+        if let Some(lost) = above_0(self.lost) {
+            notices.push(format!("its monitor lost {lost} records: sums are right, but coarser in time"));
+        }
+        if let Some(unseen) = above_0(self.unseen) {
+            notices.push(format!("every record of {unseen} registrations was lost: they are in no sum"));
+        }
+        if let (Some(minor), Some(major)) = (self.before_minor, self.before_major) {
+            notices.push(format!(
+                "{minor} minor and {major} major faults were counted before its first record: they are not drawn"
+            ));
+        }
+        notices
     }
 }
 
@@ -247,7 +290,7 @@ pub(crate) mod tests {
         let mut out = vec![];
         preamble().write(&mut out, Kind::Profile);
         trailer.write(&mut out);
-        assert_eq!(take_all(&out), Comments { preamble: preamble(), trailer });
+        assert_eq!(take_all(&out), Comments { preamble: preamble(), trailer, is_ours: true, idle: false });
     }
 
     #[test]
@@ -261,7 +304,7 @@ pub(crate) mod tests {
     fn reads_its_keys_and_leaves_others_alone() {
         let lines = "# mp3 profile 1\n# hz: 250\n# rate_hz: 20\n# lost: 3\n# moon: full\n#\n# a remark";
         let comments = take_all(lines.as_bytes());
-        let Comments { preamble, trailer } = comments;
+        let Comments { preamble, trailer, .. } = comments;
         assert_eq!((preamble.hz, preamble.rate_hz, trailer.lost), (Some(250.0), Some(20.0), Some(3)));
     }
 

@@ -73,6 +73,17 @@ pub enum LineError {
         /// Jiffies of this line.
         now: u64,
     },
+    /// The time stamp is much later than the one before, where a counter of 32 bits would have wrapped.
+    #[error(
+        "jiffies leap from {before} to {now}: a 32-bit counter that wrapped, sorted by number? Then the lines from here on \
+         belong before the first"
+    )]
+    JiffiesLeap {
+        /// Jiffies of the line before.
+        before: u64,
+        /// Jiffies of this line.
+        now: u64,
+    },
     /// A sample behind the classic reader's closing line.
     #[error("samples go on after 'read … profiled data': two profiles in one file?")]
     AfterEnd,

@@ -47,6 +47,9 @@ pub trait Format {
     /// A tick that is complete.
     fn tick(&mut self, _out: &mut Vec<u8>, _tick: &Tick) {}
 
+    /// Nothing was registered since the tick before: the next interval begins long after that tick.
+    fn idle(&mut self, _out: &mut Vec<u8>) {}
+
     /// What comes after the last record.
     fn trailer(&mut self, out: &mut Vec<u8>, trailer: &Trailer);
 }

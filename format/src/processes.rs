@@ -149,6 +149,11 @@ impl Reader {
         })
     }
 
+    /// Whether there is a column of flags.
+    pub fn has_flags(&self) -> bool {
+        self.flags.is_some()
+    }
+
     /// Names of the columns with numbers, in the order of [`Row::values`].
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.numbers.iter().map(|(_, name)| name.as_str())

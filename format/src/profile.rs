@@ -2,7 +2,7 @@
 
 //! `profile.data`: the classic four columns, a line per tick, between comment lines.
 
-use crate::comments::{Kind, Preamble, Trailer};
+use crate::comments::{Kind, Preamble, Trailer, IDLE};
 use crate::error::{shorten, LineError};
 use crate::{number, Format};
 
@@ -41,6 +41,10 @@ impl Format for Text {
             number::write(out, value);
         }
         out.push(b'\n');
+    }
+
+    fn idle(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("# {IDLE}: nothing was registered until the next interval began\n").as_bytes());
     }
 
     fn trailer(&mut self, out: &mut Vec<u8>, trailer: &Trailer) {

@@ -34,7 +34,7 @@ pub fn check(input: &[u8]) {
     for source in &sources {
         assert!(!source.totals().is_empty());
     }
-    let svg = figure(&sources, Some("a machine".into())).svg().expect("a picture");
+    let svg = figure(&sources, &[], Some("a machine".into())).svg().expect("a picture");
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     for coordinate in ["NaN", "inf\"", "\"inf", "inf,", "inf "] {
         assert!(!svg.contains(coordinate), "a place that is none: {coordinate}");

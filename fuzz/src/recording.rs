@@ -116,6 +116,7 @@ fn check_readable(text: &str) {
         Err(Error::Line {
             why:
                 LineError::JiffiesBackwards { .. }
+                | LineError::JiffiesLeap { .. }
                 | LineError::CounterBackwards { .. }
                 | LineError::SumTooLarge { .. }
                 | LineError::Negative { .. },

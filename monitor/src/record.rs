@@ -215,6 +215,8 @@ struct Recorder<'a> {
     begun: bool,
     intervals: Intervals,
     ticks: Ticks,
+    /// Lines of ticks so far.
+    lines: u64,
     summary: Summary,
     continuity: Continuity,
 }
@@ -229,6 +231,7 @@ impl<'a> Recorder<'a> {
             begun: false,
             intervals: Intervals::default(),
             ticks: Ticks::default(),
+            lines: 0,
             summary: Summary::new(header.rate_hz),
             continuity: Continuity::Whole,
         }
@@ -240,10 +243,16 @@ impl<'a> Recorder<'a> {
             self.continuity = Continuity::BrokenUntil(sample.tick);
         }
         let alone = self.intervals.live() == 0;
-        let interval = self.intervals.advance(sample);
-        self.summary.add(sample, &interval, alone);
-        let closed = self.ticks.push(sample, &interval);
-        self.print(closed);
+        let step = self.intervals.advance(sample);
+        if alone && self.summary.is_later(sample.tick) {
+            self.close(u64::MAX);
+            self.sink.format.idle(&mut self.out);
+        }
+        self.summary.add(sample, &step, alone);
+        self.ticks.push(sample, &step.interval);
+        while let Some(closed) = self.ticks.close_behind(sample.tick) {
+            self.print(closed);
+        }
         self.sink.format.sample(&mut self.out, sample);
         if self.out.len() >= ENOUGH {
             self.flush()?;
@@ -255,17 +264,19 @@ impl<'a> Recorder<'a> {
     fn lose(&mut self, total: u64) {
         self.summary.lost = total;
         self.summary.interrupt();
+        self.intervals.lose();
         self.continuity = Continuity::Broken;
     }
 
     /// No record of `completed` or an earlier tick follows.
     fn close(&mut self, completed: u64) {
-        let closed = self.ticks.close_through(completed);
-        self.print(closed);
+        while let Some(closed) = self.ticks.close_through(completed) {
+            self.print(closed);
+        }
     }
 
-    fn print(&mut self, closed: Option<(u64, Tick)>) {
-        let Some((number, line)) = closed else { return };
+    fn print(&mut self, (number, line): (u64, Tick)) {
+        self.lines += 1;
         self.sink.format.tick(&mut self.out, &line);
         if let Continuity::BrokenUntil(tick) = self.continuity {
             // This one began and ended after the loss: every registered process had a record in it.
@@ -295,6 +306,8 @@ impl<'a> Recorder<'a> {
         self.begin(None);
         self.close(u64::MAX);
         self.summary.processes = self.intervals.begun();
+        self.summary.ticks = self.lines;
+        self.summary.unseen = self.intervals.unseen();
         self.summary.sampling_ns = sampler.ns;
         self.summary.sampling_records = sampler.records;
         self.sink.format.trailer(&mut self.out, &self.summary.trailer());
@@ -565,11 +578,112 @@ mod tests {
             recorder.take(&sample(registration, 1)).unwrap();
         }
         recorder.lose(1_000);
-        for tick in 10..=12 {
+        for tick in 10..=13 {
             recorder.take(&sample(100, tick)).unwrap();
             recorder.take(&sample(101, tick)).unwrap();
         }
         assert_eq!(recorder.intervals.live(), 2);
+    }
+
+    /// A registration while a tick is being taken has the number of the next tick; records of the tick itself follow it.
+    #[test]
+    fn a_registration_during_a_tick_counts_no_process_twice_also_after_a_loss() {
+        let ring = Ring::new(8);
+        let mut output = vec![];
+        let sink = Sink { format: &mut Text, output: &mut output };
+        let mut recorder = Recorder::new(&ring.header, machine(), sink);
+        let sample = |registration, tick, minor_faults, flags| SampleRecord {
+            registration,
+            tick,
+            jiffies: tick * 12,
+            flags,
+            totals: Totals { minor_faults, ..Totals::default() },
+            ..SampleRecord::default()
+        };
+        recorder.take(&sample(1, 1, 0, Flags::FIRST)).unwrap();
+        recorder.take(&sample(2, 1, 0, Flags::FIRST)).unwrap();
+        for tick in 1..=90 {
+            recorder.take(&sample(1, tick, 1000 * tick, Flags::default())).unwrap();
+            recorder.take(&sample(2, tick, 1000 * tick, Flags::default())).unwrap();
+        }
+        recorder.lose(7);
+        recorder.take(&sample(1, 96, 96_000, Flags::default())).unwrap();
+        recorder.take(&sample(2, 96, 96_000, Flags::default())).unwrap();
+        for tick in 97..=100 {
+            recorder.take(&sample(1, tick, 1000 * tick, Flags::default())).unwrap();
+            recorder.take(&sample(tick, tick + 1, 0, Flags::FIRST)).unwrap();
+            recorder.take(&sample(2, tick, 1000 * tick, Flags::default())).unwrap();
+        }
+        recorder.close(u64::MAX);
+        assert_eq!(recorder.summary.totals.minor_faults, 200_000);
+        let text = String::from_utf8(std::mem::take(&mut recorder.out)).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), 96);
+        assert_eq!(
+            lines[90..],
+            ["1152 12000 0 0", "1164 2000 0 0", "1176 2000 0 0", "1188 2000 0 0", "1200 2000 0 0", "1212 0 0 0"]
+        );
+    }
+
+    #[test]
+    fn what_was_counted_before_the_first_record_is_in_no_line() {
+        let ring = Ring::new(8);
+        let process = Process { ring: &ring, registration: 1 };
+        process.register(1);
+        for tick in 1..=100 {
+            process.tick(tick, 10_000 + 10 * tick);
+        }
+        let all = Options { begin: Begin::Oldest, end: End::Drained };
+        for options in [all, Options { begin: Begin::Profile, ..all }] {
+            let (lines, recorded) = profile(&ring, options, &mut Script::new(vec![]));
+            assert_eq!(lines[0], (93, 0));
+            assert!(lines[1..].iter().all(|&(_, minor)| minor == 10), "{lines:?}");
+            let Summary { totals, before, .. } = recorded.summary;
+            assert_eq!((totals.minor_faults, before.minor_faults), (11_000, 10_930));
+            let (text, _) = record_as(&mut Text, &ring, options, &mut Script::new(vec![]));
+            assert!(text.contains("\n# minor: 11000\n") && text.contains("\n# before_minor: 10930\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn registrations_of_which_every_record_was_lost_are_counted() {
+        let ring = Ring::new(8);
+        let mut script = Script::new(vec![
+            Box::new(|| {
+                let process = Process { ring: &ring, registration: 1 };
+                process.register(1);
+                for tick in 1..=3 {
+                    process.tick(tick, tick);
+                }
+            }),
+            Box::new(|| {
+                for registration in 2..=20 {
+                    let process = Process { ring: &ring, registration };
+                    process.sample(4, 0, Flags::FIRST);
+                    process.sample(5, 7, Flags::FINAL);
+                }
+            }),
+        ]);
+        let (_, recorded) = profile(&ring, Options { begin: Begin::Profile, end: End::Never }, &mut script);
+        // Of the last 8 records, 4 processes have 2 each.
+        assert_eq!((recorded.summary.lost, recorded.summary.processes, recorded.summary.unseen), (30, 5, 15));
+        assert!(recorded.summary.to_string().contains("unseen        15 registrations"), "{}", recorded.summary);
+    }
+
+    #[test]
+    fn a_pause_without_a_process_is_marked() {
+        let ring = Ring::new(64);
+        for (registration, tick) in [(1, 5), (2, 90)] {
+            let process = Process { ring: &ring, registration };
+            process.register(tick);
+            process.tick(tick, 10);
+            process.unregister(tick + 1, 12);
+        }
+        let (text, _) =
+            record_as(&mut Text, &ring, Options { begin: Begin::Oldest, ..RUNNING }, &mut Script::new(vec![]));
+        let lines: Vec<&str> = text.lines().skip_while(|line| line.starts_with('#')).collect();
+        assert_eq!(lines[..2], ["60 10 0 1000", "72 2 0 200"]);
+        assert!(lines[2].starts_with("# idle: ") && lines[3].starts_with("1080 "), "{text}");
     }
 
     #[test]

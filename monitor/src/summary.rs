@@ -3,6 +3,7 @@
 //! What a profile comes to.
 
 use abi::samples::{Flags, SampleRecord, Totals};
+use client::intervals::Step;
 use format::comments::Trailer;
 use std::fmt;
 
@@ -15,8 +16,12 @@ pub struct Summary {
     pub processes: u64,
     /// Ticks with a record.
     pub ticks: u64,
-    /// Sum of all intervals.
+    /// Everything that was counted of the registrations seen, from their beginning to the last record of each.
     pub totals: Totals,
+    /// Of that, what was counted before the first record that could be read: it is in no interval.
+    pub before: Totals,
+    /// Registrations of which every record was lost: what they counted is in no sum.
+    pub unseen: u64,
     /// Time from the first to the last record, ns.
     pub duration_ns: u64,
     /// Ticks a second that were asked for.
@@ -48,13 +53,19 @@ impl Summary {
         Summary { rate_hz, ..Summary::default() }
     }
 
-    /// Adds a record and its interval. `alone`: nothing was registered right before it.
-    pub fn add(&mut self, record: &SampleRecord, interval: &Totals, alone: bool) {
+    /// Whether `tick` is not the last one or the one after it.
+    pub fn is_later(&self, tick: u64) -> bool {
+        self.last_tick.is_some_and(|last| tick > last.saturating_add(1))
+    }
+
+    /// Adds a record and what it says. `alone`: nothing was registered right before it.
+    pub fn add(&mut self, record: &SampleRecord, step: &Step, alone: bool) {
         self.samples += 1;
-        self.totals = self.totals.plus(interval);
+        self.before = self.before.plus(&step.before);
+        self.totals = self.totals.plus(&step.interval).plus(&step.before);
         let first = *self.first_time_ns.get_or_insert(record.time_ns);
         self.duration_ns = self.duration_ns.max(record.time_ns.saturating_sub(first));
-        if self.last_tick != Some(record.tick) {
+        if self.last_tick.is_none_or(|last| record.tick > last) {
             self.last_tick = Some(record.tick);
             self.ticks += 1;
         }
@@ -103,8 +114,17 @@ impl Summary {
             sampling_ns: Some(self.sampling_ns),
             sampling_records: Some(self.sampling_records),
             lost: Some(self.lost),
+            unseen: Some(self.unseen).filter(|&unseen| unseen > 0),
+            before_minor: self.any_before(self.before.minor_faults),
+            before_major: self.any_before(self.before.major_faults),
+            before_cpu_ns: self.any_before(self.before.cpu_ns()),
             rate_reached_hz: self.rate_reached_hz(),
         }
+    }
+
+    /// `value`, unless everything was read from its beginning on.
+    fn any_before(&self, value: u64) -> Option<u64> {
+        (self.before != Totals::default()).then_some(value)
     }
 
     /// Time the module spent on one record, ns; none if it wrote none meanwhile.
@@ -145,6 +165,18 @@ impl fmt::Display for Summary {
         if let Some(ns) = self.sampling_ns_per_record() {
             writeln!(f, "sampling      {:.2} us a record", ns / 1e3)?;
         }
+        if self.before != Totals::default() {
+            let Totals { minor_faults, major_faults, .. } = self.before;
+            writeln!(
+                f,
+                "before        {minor_faults} minor, {major_faults} major, {:.3} s CPU time of these before the first record \
+                 that could be read",
+                seconds(self.before.cpu_ns())
+            )?;
+        }
+        if self.unseen > 0 {
+            writeln!(f, "unseen        {} registrations: every record was lost, and they are in no sum", self.unseen)?;
+        }
         writeln!(f, "lost: {}", self.lost)
     }
 }
@@ -155,7 +187,7 @@ mod tests {
 
     fn add(summary: &mut Summary, tick: u64, time_ms: u64, flags: Flags, alone: bool) {
         let record = SampleRecord { tick, time_ns: time_ms * 1_000_000, flags, ..SampleRecord::default() };
-        summary.add(&record, &Totals::default(), alone);
+        summary.add(&record, &Step::default(), alone);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use plot::cli::Arguments;
 use plot::figure::profile::{figure, Source};
 use plot::save::has_extension;
 use plot::{processes, profile, save};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Processes drawn of a file that holds many: as many as there are colours.
@@ -18,16 +19,17 @@ const PROCESSES: usize = 7;
 /// Draws the profiles; gives what is to be said on standard output.
 pub fn profiles(arguments: &Arguments) -> Result<String> {
     let outputs = outputs(arguments)?;
-    let mut sources = Vec::new();
+    let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     let mut origin = None;
     for path in &arguments.files {
-        let (read, comments) = read(path, arguments)?;
+        let (read, not_drawn, comments) = read(path, arguments)?;
         if arguments.files.len() == 1 {
             origin = machine(&comments);
         }
         sources.extend(read);
+        left_out.extend(not_drawn);
     }
-    let svg = figure(&sources, origin).svg()?;
+    let svg = figure(&sources, &left_out, origin).svg()?;
     let mut said = String::new();
     for source in &sources {
         writeln!(said, "{}: {}", source.name, source.totals())?;
@@ -39,13 +41,14 @@ pub fn profiles(arguments: &Arguments) -> Result<String> {
     Ok(said)
 }
 
-fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Comments)> {
+fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Vec<Source>, Comments)> {
     let mut lines = Lines::open(path)?;
     let opening = profile::opening(&mut lines)?;
     if opening.first.as_ref().is_some_and(|(line, _)| processes::is_header_row(line)) {
         let read = processes::read(lines, opening)?;
         notify(&read.path, &read.notices);
-        return Ok((of_processes(&read)?, read.comments));
+        let (drawn, left_out) = of_processes(&read)?;
+        return Ok((drawn, left_out, read.comments));
     }
     let read = profile::read(lines, opening, arguments.hz)?;
     notify(&read.path, &read.notices);
@@ -56,10 +59,11 @@ fn read(path: &Path, arguments: &Arguments) -> Result<(Vec<Source>, Comments)> {
         length_error_percent: Some(100.0 / read.clock.nominal_jiffies()),
         trace: read.trace,
     };
-    Ok((vec![source], read.comments))
+    Ok((vec![source], Vec::new(), read.comments))
 }
 
-fn of_processes(read: &processes::Processes) -> Result<Vec<Source>> {
+/// The processes that are drawn, and the others.
+fn of_processes(read: &processes::Processes) -> Result<(Vec<Source>, Vec<Source>)> {
     let mut sources = Vec::new();
     for process in &read.list {
         let trace = read.trace(process).with_context(|| read.path.clone())?;
@@ -72,21 +76,20 @@ fn of_processes(read: &processes::Processes) -> Result<Vec<Source>> {
             trace,
         });
     }
+    let mut left_out = Vec::new();
     if sources.len() > PROCESSES {
         sources.sort_by_key(|source| std::cmp::Reverse(source.trace.totals().faults()));
-        let left_out = sources.len() - PROCESSES;
-        notify(
-            &read.path,
-            &[format!("the {PROCESSES} processes with most faults are drawn, {left_out} others are not")],
-        );
-        sources.truncate(PROCESSES);
+        left_out = sources.split_off(PROCESSES);
+        let count = left_out.len();
+        notify(&read.path, &[format!("the {PROCESSES} processes with most faults are drawn, {count} others are not")]);
     }
-    Ok(sources)
+    Ok((sources, left_out))
 }
 
 fn notify(path: &str, notices: &[String]) {
     for notice in notices {
-        eprintln!("plot: {path}: {notice}");
+        // Where stderr is gone, the figure is what counts.
+        let _ = writeln!(io::stderr(), "plot: {path}: {notice}");
     }
 }
 

@@ -8,9 +8,9 @@ use format::profile::Tick;
 /// The sampler's rate where a file does not state it, in Hz: the classic one.
 pub const CLASSIC_RATE_HZ: f64 = 20.0;
 
-/// A longer silence than this, in seconds, is one in which nothing was registered: the sampler sleeps then, and the
-/// record that ends the silence counts its own interval only.
-pub const IDLE_GAP_S: f64 = 5.0;
+/// Half of the range of a 32-bit counter: where the counter of a 32-bit kernel seems to go back or to leap by more, it has
+/// wrapped.
+const HALF_OF_32_BITS: u64 = 1 << 31;
 
 /// The time base of a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +78,7 @@ impl Interval {
 #[derive(Debug)]
 pub struct Intervals {
     clock: Clock,
-    /// Jiffies of the tick before.
+    /// Jiffies of the tick before, as written.
     before: Option<u64>,
     pending: Option<Interval>,
 }
@@ -89,8 +89,11 @@ impl Intervals {
         Self { clock, before: None, pending: None }
     }
 
-    /// Takes a tick; gives the interval that is complete now, if one is.
+    /// Takes a tick; gives the interval that is complete now, if one is. `idle`: nothing was registered between the tick
+    /// before and the begin of this one's interval.
     ///
+    /// - An interval goes from tick to tick, however long that is: a machine that stalled has counted all the time.
+    /// - After an idle time it has its nominal length.
     /// - The first interval began one nominal length before its tick: that is time 0.
     /// - A length within one jiffy of the nominal one *is* the nominal one, where the file states its rate: jiffies are
     ///   too coarse to say more, and would draw 12 and 13 jiffies in turn as a wave that is not there.
@@ -99,7 +102,7 @@ impl Intervals {
     ///
     /// # Errors
     /// Jiffies that go backwards, or sums beyond 64 bits.
-    pub fn push(&mut self, tick: Tick) -> Result<Option<Interval>, LineError> {
+    pub fn push(&mut self, tick: Tick, idle: bool) -> Result<Option<Interval>, LineError> {
         let nominal = self.clock.nominal_jiffies();
         let (Some(before), Some(pending)) = (self.before, self.pending.as_mut()) else {
             self.before = Some(tick.jiffies);
@@ -113,11 +116,8 @@ impl Intervals {
             });
             return Ok(None);
         };
-        let Some(delta) = tick.jiffies.checked_sub(before) else {
-            return Err(LineError::JiffiesBackwards { before, now: tick.jiffies });
-        };
+        let delta = elapsed(before, tick.jiffies)? as f64;
         self.before = Some(tick.jiffies);
-        let delta = delta as f64;
         let delta_s = delta / self.clock.hz;
         if delta * 2.0 < nominal {
             pending.end_s += delta_s;
@@ -127,7 +127,7 @@ impl Intervals {
             add(&mut pending.cpu_ns, tick.cpu_ns, "cpu_ns")?;
             return Ok(None);
         }
-        let idle = delta_s > IDLE_GAP_S && delta > 2.0 * nominal;
+        let idle = idle && delta > 2.0 * nominal;
         let on_time = self.clock.rate_hz.is_some() && (delta - nominal).abs() <= 1.0;
         let length_s = if idle || on_time { self.clock.nominal_s() } else { delta_s };
         let end_s = pending.end_s + delta_s;
@@ -148,6 +148,17 @@ impl Intervals {
     }
 }
 
+/// Jiffies from one tick to the next.
+fn elapsed(before: u64, now: u64) -> Result<u64, LineError> {
+    let has_32_bits = before.max(now) <= u64::from(u32::MAX);
+    match now.checked_sub(before) {
+        Some(delta) if has_32_bits && delta > HALF_OF_32_BITS => Err(LineError::JiffiesLeap { before, now }),
+        Some(delta) => Ok(delta),
+        None if has_32_bits && before - now > HALF_OF_32_BITS => Ok(now + (1 << 32) - before),
+        None => Err(LineError::JiffiesBackwards { before, now }),
+    }
+}
+
 /// Adds with an error instead of an overflow.
 pub fn add(sum: &mut u64, value: u64, column: &'static str) -> Result<(), LineError> {
     *sum = sum.checked_add(value).ok_or(LineError::SumTooLarge { column })?;
@@ -161,11 +172,16 @@ mod tests {
     const CLOCK: Clock = Clock { hz: 250.0, rate_hz: Some(20.0) };
 
     fn intervals(clock: Clock, ticks: &[(u64, u64)]) -> Vec<Interval> {
+        intervals_idle(clock, ticks, false)
+    }
+
+    /// The same with nothing registered between the ticks.
+    fn intervals_idle(clock: Clock, ticks: &[(u64, u64)], idle: bool) -> Vec<Interval> {
         let mut intervals = Intervals::new(clock);
         let mut all = Vec::new();
         for &(jiffies, minor) in ticks {
             let tick = Tick { jiffies, minor, major: 1, cpu_ns: 25_000_000 };
-            all.extend(intervals.push(tick).unwrap());
+            all.extend(intervals.push(tick, idle).unwrap());
         }
         all.extend(intervals.finish());
         all
@@ -204,10 +220,36 @@ mod tests {
     fn a_late_tick_is_divided_by_its_own_length_and_an_idle_gap_is_not() {
         let all = intervals(CLOCK, &[(1000, 5), (1250, 5)]);
         assert!((all[1].length_s - 1.0).abs() < 1e-12);
-        let all = intervals(CLOCK, &[(1000, 5), (1000 + 2500, 5)]);
+        let all = intervals_idle(CLOCK, &[(1000, 5), (1000 + 2500, 5)], true);
         assert!((all[1].length_s - 0.05).abs() < 1e-12);
         assert!((all[1].end_s - 10.05).abs() < 1e-9);
         assert!((all[1].start_s - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_machine_that_stalled_has_counted_all_the_time() {
+        let all = intervals(CLOCK, &[(1000, 5), (1000 + 2500, 200)]);
+        assert!((all[1].length_s - 10.0).abs() < 1e-12);
+        assert!((all[1].minor_rate() - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_counter_of_32_bits_may_wrap() {
+        let all = intervals(CLOCK, &[(u64::from(u32::MAX) - 4, 5), (7, 5), (20, 5)]);
+        assert_eq!(all.len(), 3);
+        assert!((all[2].end_s - (0.05 + 25.0 / 250.0)).abs() < 1e-12, "{all:?}");
+        // One of 64 bits goes on.
+        let all = intervals(CLOCK, &[(u64::from(u32::MAX) - 4, 5), (u64::from(u32::MAX) + 8, 5)]);
+        assert!((all[1].end_s - 0.098).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_counter_that_wrapped_and_was_sorted_is_refused() {
+        let mut intervals = Intervals::new(CLOCK);
+        intervals.push(Tick { jiffies: 7, ..Tick::default() }, false).unwrap();
+        let after = Tick { jiffies: u64::from(u32::MAX) - 4, ..Tick::default() };
+        let error = intervals.push(after, false).unwrap_err();
+        assert_eq!(error, LineError::JiffiesLeap { before: 7, now: u64::from(u32::MAX) - 4 });
     }
 
     #[test]
@@ -219,10 +261,10 @@ mod tests {
     #[test]
     fn time_and_sums_are_checked() {
         let mut intervals = Intervals::new(CLOCK);
-        intervals.push(Tick { jiffies: 10, minor: u64::MAX, ..Tick::default() }).unwrap();
+        intervals.push(Tick { jiffies: 10, minor: u64::MAX, ..Tick::default() }, false).unwrap();
         let again = Tick { jiffies: 10, minor: 1, ..Tick::default() };
-        assert_eq!(intervals.push(again), Err(LineError::SumTooLarge { column: "minor" }));
+        assert_eq!(intervals.push(again, false), Err(LineError::SumTooLarge { column: "minor" }));
         let earlier = Tick { jiffies: 9, ..Tick::default() };
-        assert_eq!(intervals.push(earlier), Err(LineError::JiffiesBackwards { before: 10, now: 9 }));
+        assert_eq!(intervals.push(earlier, false), Err(LineError::JiffiesBackwards { before: 10, now: 9 }));
     }
 }

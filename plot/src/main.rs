@@ -16,7 +16,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("plot: {error:#}");
+            // Where stderr is gone, the status still counts.
+            let _ = writeln!(io::stderr(), "plot: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,7 @@
 //! The file of `monitor --per-process`: one row a process and tick, counters since registration.
 
 use crate::interval::{add, Interval, CLASSIC_RATE_HZ};
-use crate::profile::{without_samples, Opening};
+use crate::profile::{without_samples, Opening, UNENDED};
 use crate::trace::Trace;
 use abi::samples::Flags;
 use format::columns::{MAJOR_TOTAL, MINOR_TOTAL, SYSTEM_NS_TOTAL, USER_NS_TOTAL};
@@ -34,8 +34,11 @@ pub struct Process {
     pub pid: u64,
     /// Its name when last seen.
     pub comm: String,
-    /// When it was registered, in seconds: at its row flagged `first`, or one interval before another first row.
+    /// When it was registered, in seconds: at its row flagged `first`; or its first row, where there is no such row; or one
+    /// interval before that, in a file without flags.
     pub start_s: f64,
+    /// Its registration was not in the file: what was counted until its first row belongs to no interval.
+    pub is_joined: bool,
     /// Its rows in order of time. The last one is always kept: it has the totals.
     pub rows: Vec<Row>,
     /// Rows read.
@@ -79,11 +82,17 @@ impl Processes {
         let (user, system) = (place(USER_NS_TOTAL), place(SYSTEM_NS_TOTAL));
         let shortest_s = self.nominal_s() / 2.0;
         let mut trace = Trace::default();
-        let mut before = (process.start_s, [0u64; 3]);
-        let mut pending: Option<Interval> = None;
-        for row in &process.rows {
+        let counts = |row: &Row| {
             let value = |column: usize| row.values[column].unwrap_or(0);
-            let now = [value(minor), value(major), value(user).saturating_add(value(system))];
+            [value(minor), value(major), value(user).saturating_add(value(system))]
+        };
+        let (mut before, rows) = match &process.rows[..] {
+            [first, rest @ ..] if process.is_joined => ((first.time_s, counts(first)), rest),
+            rows => ((process.start_s, [0u64; 3]), rows),
+        };
+        let mut pending: Option<Interval> = None;
+        for row in rows {
+            let now = counts(row);
             let interval = Interval {
                 start_s: before.0,
                 end_s: row.time_s,
@@ -153,9 +162,10 @@ fn read_bounded(mut lines: Lines, opening: Opening, limit: usize) -> Result<Proc
     if table.cut {
         notices.push(format!("line {} has no end: its writer was interrupted", lines.number()));
     }
-    if let Some(lost) = table.comments.trailer.lost.filter(|&lost| lost > 0) {
-        notices.push(format!("its monitor lost {lost} records: totals are right, but coarser in time"));
+    if table.comments.is_ours && table.comments.trailer.samples.is_none() {
+        notices.push(UNENDED.into());
     }
+    notices.extend(table.comments.trailer.notices());
     Ok(Processes {
         path: lines.name().to_owned(),
         columns: table.reader.columns().map(str::to_owned).collect(),
@@ -207,7 +217,8 @@ impl Table {
         // The record that a registration writes at once, all zero, begins an interval; any other ends one.
         let begins = flags.contains(Flags::FIRST);
         let nominal_s = 1.0 / self.comments.preamble.rate_hz.unwrap_or(CLASSIC_RATE_HZ);
-        let before_s = if begins { 0.0 } else { nominal_s };
+        let has_flags = self.reader.has_flags();
+        let before_s = if begins || has_flags { 0.0 } else { nominal_s };
         let zero_ns = *self.zero_ns.get_or_insert(time_ns as f64 - before_s * 1e9);
         let time_s = (time_ns as f64 - zero_ns) / 1e9;
         let registration = registration.unwrap_or(pid);
@@ -215,7 +226,8 @@ impl Table {
             Some(&index) if !begins => index,
             _ => {
                 let start_s = (time_s - before_s).max(0.0);
-                self.list.push(Process { pid, comm: comm.clone(), start_s, rows: Vec::new(), samples: 0 });
+                let is_joined = has_flags && !begins;
+                self.list.push(Process { pid, comm: comm.clone(), start_s, is_joined, rows: Vec::new(), samples: 0 });
                 self.open.insert(registration, self.list.len() - 1);
                 self.list.len() - 1
             }
@@ -236,7 +248,8 @@ impl Table {
                         }
                     }
                 }
-                if (last.time_s / self.width_s) as u64 == (time_s / self.width_s) as u64 {
+                let is_origin = process.is_joined && process.samples == 2;
+                if (last.time_s / self.width_s) as u64 == (time_s / self.width_s) as u64 && !is_origin {
                     *last = row;
                 } else {
                     process.rows.push(row);
@@ -262,8 +275,11 @@ impl Table {
         let width_s = self.width_s;
         self.rows = 0;
         for process in &mut self.list {
+            // Where the registration was not in the file, its first row is what all others are counted from.
+            let origin_s = process.rows.first().filter(|_| process.is_joined).map(|row| row.time_s);
             process.rows.dedup_by(|next, kept| {
-                let together = (next.time_s / width_s) as u64 == (kept.time_s / width_s) as u64;
+                let together =
+                    (next.time_s / width_s) as u64 == (kept.time_s / width_s) as u64 && Some(kept.time_s) != origin_s;
                 if together {
                     std::mem::swap(next, kept);
                 }
@@ -344,13 +360,26 @@ mod tests {
     #[test]
     fn thinning_keeps_the_totals() {
         let mut rows = String::new();
-        for tick in 1..=10_000u64 {
-            rows += &format!("{},{tick},{tick},7,a,1,,{},{tick},1,1,1,1\n", tick * 50_000_000, tick * 3);
+        for tick in 0..=10_000u64 {
+            let flags = if tick == 0 { "first" } else { "" };
+            rows += &format!("{},{tick},{tick},7,a,1,{flags},{},{tick},1,1,1,1\n", tick * 50_000_000, tick * 3);
         }
         let read = parse_bounded(&rows, 100).unwrap();
         assert!((50..=100).contains(&read.list[0].rows.len()));
         assert_eq!(read.last(&read.list[0], "minor_total"), Some(30_000));
         assert_eq!(read.trace(&read.list[0]).unwrap().totals().minor, 30_000);
+    }
+
+    #[test]
+    fn what_was_counted_before_its_first_row_is_in_no_interval() {
+        let row = |tick: u64| format!("{},{tick},{tick},7,a,1,,{},0,0,0,1,1\n", tick * 50_000_000, 1_000_000 + tick);
+        let read = parse(&(100..=200).map(row).collect::<String>()).unwrap();
+        let process = &read.list[0];
+        assert!(process.is_joined);
+        let trace = read.trace(process).unwrap();
+        assert_eq!(trace.totals().minor, 100);
+        assert!((trace.peak(|bucket| bucket.minor_rate) - 20.0).abs() < 1e-6);
+        assert_eq!(read.last(process, "minor_total"), Some(1_000_200), "the total stays");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use format::profile::{closing, Tick};
 /// Jiffies per second assumed of a file that does not say: Debian's kernels.
 pub const DEFAULT_HZ: f64 = 250.0;
 
+/// A file of this project's monitor that lacks what stands at its end.
+pub const UNENDED: &str = "has no summary at its end: its monitor was killed, or is still writing";
+
 /// A file of samples, as far as figures need it.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -139,9 +142,10 @@ pub fn read(mut lines: Lines, opening: Opening, default_hz: Option<f64>) -> Resu
             notices.push(format!("announces {} samples and holds {}", thousands(announced), thousands(samples)));
         }
     }
-    if let Some(lost) = comments.trailer.lost.filter(|&lost| lost > 0) {
-        notices.push(format!("its monitor lost {} samples: sums are too low by what was in them", thousands(lost)));
+    if comments.is_ours && comments.trailer.samples.is_none() {
+        notices.push(UNENDED.into());
     }
+    notices.extend(comments.trailer.notices());
     Ok(Profile { path, comments, clock, samples, first_jiffies, trace, notices })
 }
 
@@ -181,7 +185,7 @@ impl Reading {
             self.first_jiffies = tick.jiffies;
         }
         self.samples += 1;
-        if let Some(interval) = self.intervals.push(tick)? {
+        if let Some(interval) = self.intervals.push(tick, std::mem::take(&mut self.comments.idle))? {
             self.trace.push(&interval)?;
         }
         Ok(())
@@ -207,7 +211,7 @@ mod tests {
     }
 
     const OURS: &str = "# mp3 profile 1\n# hz: 1000\n# rate_hz: 20\n# host: guest\n1000 10 0 5\n1050 20 1 6\n\
-                        # a remark\n1100 30 2 7\n# ticks: 3\n# lost: 0\n";
+                        # a remark\n1100 30 2 7\n# samples: 5\n# ticks: 3\n# lost: 0\n";
 
     #[test]
     fn reads_this_monitors_file() {
@@ -249,7 +253,24 @@ mod tests {
     fn lost_and_missing_samples_are_told() {
         let profile = parse("# hz: 250\n1 1 1 1\n# ticks: 9\n# lost: 12\n").unwrap();
         assert_eq!(profile.notices[0], "announces 9 samples and holds 1");
-        assert_eq!(profile.notices[1], "its monitor lost 12 samples: sums are too low by what was in them");
+        assert_eq!(profile.notices[1], "its monitor lost 12 records: sums are right, but coarser in time");
+    }
+
+    #[test]
+    fn a_file_without_its_end_is_told() {
+        let profile = parse("# mp3 profile 1\n# hz: 250\n1000 10 0 5\n1012 20 1 6\n").unwrap();
+        assert_eq!(profile.notices, [UNENDED]);
+        // The classic reader writes none.
+        assert!(!parse("1000 10 0 5\n").unwrap().notices.iter().any(|notice| notice == UNENDED));
+    }
+
+    #[test]
+    fn an_idle_time_is_no_part_of_an_interval() {
+        let text = |between: &str| format!("# hz: 250\n# rate_hz: 20\n1000 10 0 5\n{between}11000 20 0 6\n");
+        let stalled = parse(&text("")).unwrap();
+        assert!((stalled.trace.peak(|bucket| bucket.minor_rate) - 200.0).abs() < 1e-9, "the first interval's");
+        let idle = parse(&text("# idle: nothing was registered\n")).unwrap();
+        assert!((idle.trace.peak(|bucket| bucket.minor_rate) - 400.0).abs() < 1e-9);
     }
 
     #[test]

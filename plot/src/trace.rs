@@ -216,6 +216,20 @@ impl Trace {
         coarser
     }
 
+    /// Seconds in which at most one bucket ends.
+    pub fn width_s(&self) -> f64 {
+        self.width_s
+    }
+
+    /// The same intervals in buckets as wide as those of another trace, so that what is drawn of both can be compared.
+    pub fn as_wide_as(&self, width_s: f64) -> Self {
+        let mut wider = self.clone();
+        while wider.width_s < width_s {
+            wider.coarsen();
+        }
+        wider
+    }
+
     /// Points (seconds, count since the begin) of a growing sum; `count` gives each bucket's part. Flat where nothing was
     /// sampled.
     pub fn accumulated(&self, count: impl Fn(&Bucket) -> u64) -> Vec<(f64, f64)> {

@@ -53,11 +53,12 @@ impl Source {
     }
 }
 
-/// The figure of these sources; `origin` names the machine if the file does.
-pub fn figure(sources: &[Source], origin: Option<String>) -> Figure {
-    match sources {
-        [source] => single(source, origin),
-        _ => several(sources, origin),
+/// The figure of these sources; `origin` names the machine if the file does. `left_out` are sources that belong to the sums and
+/// are not drawn.
+pub fn figure(sources: &[Source], left_out: &[Source], origin: Option<String>) -> Figure {
+    match (sources, left_out) {
+        ([source], []) => single(source, origin),
+        _ => several(sources, left_out, origin),
     }
 }
 
@@ -147,17 +148,19 @@ fn stepped(
     }
 }
 
-fn several(sources: &[Source], origin: Option<String>) -> Figure {
+fn several(sources: &[Source], left_out: &[Source], origin: Option<String>) -> Figure {
     let end_s = sources.iter().map(|source| source.trace.totals().end_s).fold(0.0, f64::max);
     let any_major = sources.iter().any(|source| source.trace.totals().major > 0);
     let mut sums = Overlay::new(sources.len(), end_s);
     let mut rates = Overlay { slim: 0.6, ..Overlay::new(sources.len(), end_s) };
     let mut cpu = Overlay { slim: 0.6, ..Overlay::new(sources.len(), end_s) };
     let mut majors = Overlay::new(sources.len(), end_s);
-    for (index, source) in sources.iter().enumerate() {
+    // One width for all: a mean over a second is lower than one over a tenth, and would look as if there was less.
+    let width_s = sources.iter().map(|source| source.trace.coarser(OVERLAID).width_s()).fold(0.0, f64::max);
+    let coarse: Vec<Trace> = sources.iter().map(|source| source.trace.as_wide_as(width_s)).collect();
+    for (index, (source, coarse)) in sources.iter().zip(&coarse).enumerate() {
         sums.add(index, source.trace.accumulated(|bucket| bucket.minor.saturating_add(bucket.major)));
         majors.add(index, source.trace.accumulated(|bucket| bucket.major));
-        let coarse = source.trace.coarser(OVERLAID);
         rates.add(index, coarse.steps(|bucket| bucket.mean().fault_rate()));
         cpu.add(index, coarse.steps(|bucket| bucket.mean().cpu_percent()));
     }
@@ -177,9 +180,14 @@ fn several(sources: &[Source], origin: Option<String>) -> Figure {
             (sums.pen(index), text)
         })
         .collect();
-    let sum = |part: fn(&Source) -> u64| sources.iter().map(part).fold(0u64, u64::saturating_add);
+    let all = || sources.iter().chain(left_out);
+    let sum = |part: fn(&Source) -> u64| all().map(part).fold(0u64, u64::saturating_add);
+    let shown = match left_out.len() {
+        0 => String::new(),
+        _ => format!(" {}, of which {} are drawn", all().count(), sources.len()),
+    };
     let subtitle = format!(
-        "{} samples · {} minor + {} major page faults · {} CPU time, in all",
+        "{} samples · {} minor + {} major page faults · {} CPU time, in all{shown}",
         thousands(sum(|source| source.samples)),
         thousands(sum(|source| source.trace.totals().minor)),
         thousands(sum(|source| source.trace.totals().major)),
@@ -192,10 +200,7 @@ fn several(sources: &[Source], origin: Option<String>) -> Figure {
     panels.push((rates.panel("Fault rate", "(page faults per second; minor + major)", "", 4), 185.0));
     panels.push((cpu.panel("CPU utilisation", "(percent of one CPU)", " %", 4), 165.0));
     let mut caption = vec![UTILISATION.to_owned()];
-    let coarsest = sources
-        .iter()
-        .flat_map(|source| source.trace.coarser(OVERLAID).buckets().iter().map(|bucket| bucket.intervals).max())
-        .max();
+    let coarsest = coarse.iter().flat_map(|trace| trace.buckets().iter().map(|bucket| bucket.intervals)).max();
     if let Some(coarsest) = coarsest.filter(|&intervals| intervals > 1) {
         caption.push(format!(
             "Rates and utilisation are means over up to {} neighbouring intervals.",
@@ -330,7 +335,7 @@ mod tests {
 
     #[test]
     fn one_file_has_sums_rates_and_utilisation() {
-        let figure = figure(&[source("p.data", &[10, 20, 30])], None);
+        let figure = figure(&[source("p.data", &[10, 20, 30])], &[], None);
         assert_eq!(
             figure.subtitle[0],
             "3 samples at 20.00 Hz · 60 minor + 6 major = 66 page faults · 0.12 s CPU time in 0.15 s"
@@ -347,7 +352,7 @@ mod tests {
 
     #[test]
     fn several_files_are_named_in_the_legend_and_share_the_axes() {
-        let figure = figure(&[source("a.data", &[10, 20, 30]), source("b.data", &[1; 100])], None);
+        let figure = figure(&[source("a.data", &[10, 20, 30]), source("b.data", &[1; 100])], &[], None);
         assert_eq!(figure.legend.len(), 2);
         assert!(figure.legend[0].1.starts_with("a.data — 66 faults, 6 major"));
         assert_eq!(figure.x.axis.max, 5.0);
@@ -357,8 +362,28 @@ mod tests {
     }
 
     #[test]
+    fn sums_are_those_of_all_processes_also_of_those_that_are_not_drawn() {
+        let figure =
+            figure(&[source("1 a", &[10]), source("2 b", &[5])], &[source("3 c", &[3]), source("4 d", &[2])], None);
+        assert_eq!(figure.legend.len(), 2);
+        assert!(figure.subtitle[0].starts_with("4 samples · 20 minor + 8 major page faults"), "{:?}", figure.subtitle);
+        assert!(figure.subtitle[0].ends_with("in all 4, of which 2 are drawn"), "{:?}", figure.subtitle);
+    }
+
+    #[test]
+    fn rates_of_files_over_each_other_are_means_over_the_same_time() {
+        // The same load, once for 4 s and once for 4 minutes: every other interval has faults.
+        let load = |intervals: usize| (0..intervals).map(|index| 100 * (index as u64 % 2)).collect::<Vec<_>>();
+        let figure = figure(&[source("short", &load(80)), source("long", &load(4800))], &[], None);
+        let rates = &figure.panels.iter().find(|(panel, _)| panel.title == "Fault rate").unwrap().0;
+        let highest = |index: usize| points(&rates.items[index]).iter().map(|&(_, y)| y).fold(0.0, f64::max);
+        let (short, long) = (highest(0), highest(1));
+        assert!((short / long - 1.0).abs() < 0.15, "{short} beside {long}");
+    }
+
+    #[test]
     fn the_svg_says_what_the_figure_says() {
-        let svg = figure(&[source("p.data", &[10, 20_000, 30])], Some("guest · Linux 7.2".into())).svg().unwrap();
+        let svg = figure(&[source("p.data", &[10, 20_000, 30])], &[], Some("guest · Linux 7.2".into())).svg().unwrap();
         for text in [
             "p.data",
             "20,040 minor",
