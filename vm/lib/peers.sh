@@ -8,7 +8,7 @@ PEERS_PACKAGES=(linux-perf/trixie-backports bpftrace sysstat bpftool/trixie-back
 # Where the guest finds what is the repository's own.
 PEERS_OWN=usr/lib/mp3
 # Part of the name of what is cached: raise it when this file makes something else than before.
-PEERS_RECIPE=1
+PEERS_RECIPE=2
 
 # peers_directory RELEASE: prints where the peers for this kernel live. Another BPF program is another tree.
 peers_directory() {
@@ -19,8 +19,7 @@ peers_directory() {
 
 # peers_root DIR MIRROR: a root with the packages.
 peers_root() {
-    local IFS=,
-    root_bootstrap "$1" "$2" trixie "${PEERS_PACKAGES[*]}"
+    root_bootstrap "$1" "$2" trixie "${PEERS_PACKAGES[@]}"
 }
 
 # peers_libraries PROGRAM...: prints "NAME PATH" of every library that the loader wants for them, once, and the loader itself.
@@ -58,7 +57,7 @@ peers_compile() {
 
 # peers_versions ROOT RELEASE: prints "NAME VERSION" of each program and of the guest's kernel.
 peers_versions() {
-    dpkg-query --admindir="$1/var/lib/dpkg" --show --showformat '${Package} ${Version}\n' \
-        linux-perf bpftrace sysstat bpftool | sed 's/^linux-perf /perf /; s/^sysstat /pidstat /'
+    awk '$1 == "linux-perf" { $1 = "perf" } $1 == "sysstat" { $1 = "pidstat" }
+        $1 ~ /^(perf|bpftrace|pidstat|bpftool)$/ { print $1, $2 }' "$1/packages"
     printf 'kernel %s\n' "$2"
 }
