@@ -2,6 +2,9 @@
 # The kernel tree that modules are built against: the distribution's source, its configuration and symbol versions, and
 # the Rust metadata that its header packages leave out.
 
+# Makes metadata without code, in half of the time.
+TREE_RUSTC=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/rustc-metadata
+
 # What building a module never reads, below the top of the source: half of its 1.7 GB. Kconfig files and Makefiles stay,
 # since olddefconfig walks through them.
 TREE_UNREAD=(
@@ -55,10 +58,15 @@ tree_toolchain() {
 # The release is given, since Debian's is not always the source's version and a suffix (7.3.0-rc7 is 7.3-cloud-amd64), and
 # without it the module's version magic would not be the kernel's.
 tree_make() {
-    local dir=$1 release=$2 compiler
+    local dir=$1 release=$2 compiler made
     compiler=$(tree_compiler "$dir")
-    make --silent -C "$dir" -j"$(nproc)" CC="$compiler" HOSTCC="${compiler##*-linux-gnu-}" KERNELRELEASE="$release" \
+    made=(
+        make --silent -C "$dir" -j"$(nproc)" "CC=$compiler" "HOSTCC=${compiler##*-linux-gnu-}" "KERNELRELEASE=$release"
         olddefconfig prepare modules_prepare
+    )
+    "${made[@]}" "RUSTC=$TREE_RUSTC" && return
+    echo "not without the kernel's own code; once more, with it" >&2
+    "${made[@]}"
 }
 
 # tree_lost DIR HEADERS: prints the options of the kernel's configuration that olddefconfig changed, as the kernel has them. What
