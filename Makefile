@@ -31,7 +31,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help
+.PHONY: bench all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -70,11 +70,16 @@ demo: ## everything from nothing: a profile of a workload in the virtual machine
 # Lists in xtask/expected/, for `make expected`.
 LISTS :=
 
-test: prepare ## all tests, here and in the virtual machine, with a total
+test: ## all tests, here and in the virtual machine, with a total
+	@vm/packages prepare test
+	@vm/prepare
 	@vm/test host vm
 
 expected: ## writes down which tests there are, so that a missing one is noticed (LISTS="host module": only these)
 	@vm/xtask expected $(LISTS)
+
+fresh: ## the README's first commands on a bare machine inside this one, as root and as an ordinary user: out/fresh/
+	@vm/fresh $(FRESH)
 
 test-host: ## the tests that need no kernel module
 	@vm/test host

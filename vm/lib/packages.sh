@@ -6,15 +6,12 @@ packages_of() {
     case $1 in
     prepare)
         cat <<'END'
-mmdebstrap mmdebstrap
 unshare util-linux
 xz xz-utils
 /sbin/modinfo kmod
 dpkg-deb dpkg
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 END
-        # mmdebstrap without root maps a range of user ids.
-        [[ $EUID -eq 0 ]] || echo "newuidmap uidmap"
         ;;
     running)
         cat <<'END'
@@ -35,8 +32,21 @@ xz xz-utils
 /usr/include/zlib.h zlib1g-dev
 END
         ;;
+    # plot's report is tested in a real browser.
+    test)
+        [[ -n ${CHROMIUM:-} ]] || command -v chromium-browser google-chrome >/dev/null || echo "chromium chromium"
+        ;;
     lint)
         echo "shellcheck shellcheck"
+        ;;
+    fresh)
+        cat <<'END'
+git git
+mmdebstrap mmdebstrap
+unshare util-linux
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+END
+        [[ $EUID -eq 0 ]] || echo "newuidmap uidmap"
         ;;
     esac
 }
@@ -61,9 +71,13 @@ packages_need() {
     mapfile -t missing < <(packages_missing "$@")
     [[ ${#missing[@]} -gt 0 ]] || return 0
     command -v apt-get >/dev/null || die "missing: ${missing[*]}" "install them; this machine has no apt-get"
-    [[ $EUID -eq 0 ]] || die "missing Debian packages; install them with:" \
-        "sudo apt-get install --no-install-recommends ${missing[*]}"
+    [[ $EUID -eq 0 ]] || packages_ask "${missing[@]}"
     stage "installing ${missing[*]}" packages_install "${missing[@]}"
+}
+
+# packages_ask PACKAGE...: ends with one command, which also does where no package lists were fetched yet. vm/fresh looks for it.
+packages_ask() {
+    die "missing Debian packages; install them as root with:" "apt-get update && apt-get install --no-install-recommends $*"
 }
 
 packages_install() {

@@ -62,6 +62,7 @@ impl Runner {
                     "make --no-print-directory loom",
                 ),
                 Runner::new("host: the choice of a kernel", "choice", 600, "vm/tests/choice"),
+                Runner::new("host: a bare machine, and metadata without code", "bare", 600, "vm/tests/bare"),
             ],
             Place::Vm => {
                 // The tests load the module themselves, each as it needs it.
