@@ -89,12 +89,21 @@ impl<const WORDS: usize> Writer<WORDS> {
     #[inline]
     pub fn push<M: WriteWords, R: Borrow<[u64; WORDS]>>(&mut self, memory: &M, make: impl FnOnce(u64) -> R) {
         let position = self.position;
+        let first = self.reserve(memory);
+        memory.store_block(first, make(position).borrow());
+    }
+
+    /// As [`Writer::push`], in two steps: reserves the slot of the next record and gives its first word's index. The caller
+    /// stores the record's words there, in any order, and reads its time in between.
+    #[inline]
+    pub fn reserve<M: WriteWords>(&mut self, memory: &M) -> usize {
+        let position = self.position;
         // No count of records reaches the end of 64 bits.
         self.position = position.wrapping_add(1);
         memory.store_relaxed(word::RESERVED, self.position);
         // W1: the reservation before any word of the record.
         memory.fence_release();
-        memory.store_block(self.slots.word_of(position), make(position).borrow());
+        self.slots.word_of(position)
     }
 
     /// Lets readers have every record pushed so far.

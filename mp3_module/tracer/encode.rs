@@ -23,7 +23,7 @@ use crate::abi::events::switch::{Switch, SwitchFlags};
 use crate::abi::events::task::{Context, Prio, State, Tid};
 use crate::abi::events::waking::Waking;
 use crate::filter::Comm;
-use crate::recorder::{OpenIrq, Own, Recorder};
+use crate::recorder::{OpenIrq, Own, Recorder, RECORDS_MAX};
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering;
 use kernel::bindings;
@@ -60,19 +60,14 @@ unsafe fn own<'a>(own: &UnsafeCell<Own>) -> &'a mut Own {
     unsafe { &mut *own.get() }
 }
 
-/// Makes sure that there is room for `records`, and has readers woken where it is time. False: they are dropped.
+/// Whether there may be more to do than to write. The usual case is this one comparison.
 #[inline(always)]
-fn make_room(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
-    // The usual case is one comparison.
-    if own.writer.position().wrapping_add(records) <= own.attention {
-        return true;
-    }
-    attend(recorder, own, records)
+fn needs_attention(own: &Own) -> bool {
+    own.writer.position() >= own.attention
 }
 
-#[cold]
-#[inline(never)]
-fn attend(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
+/// Has readers woken where it is time, and makes sure that there is room for `records`. False: they are dropped.
+fn make_room(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
     let position = own.writer.position();
     if position >= own.wake_at {
         own.wake_at = position.wrapping_add(recorder.watermark);
@@ -80,7 +75,7 @@ fn attend(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
         unsafe { mp3_trace_wake() };
     }
     let limit = recorder.limit.load(Ordering::Relaxed);
-    own.attention = own.wake_at.min(limit);
+    own.attention = own.wake_at.min(limit.saturating_sub(RECORDS_MAX));
     if position.wrapping_add(records) > limit {
         recorder.count_dropped(records);
         return false;
@@ -90,14 +85,22 @@ fn attend(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
 
 /// Writes one record, whose words after the first are `rest`. The clock is read once its place is reserved: so a reader that
 /// finds all reserved places filled has everything up to the time before it looked.
+///
+/// `ATTEND` is false where [`needs_attention`] has been found to be.
 #[inline(always)]
-fn write(recorder: &Recorder, own: &mut Own, kind: Kind, rest: [u64; 3]) {
-    if !make_room(recorder, own, 1) {
+fn write<const ATTEND: bool>(recorder: &Recorder, own: &mut Own, kind: Kind, rest: [u64; 3]) {
+    if ATTEND && !make_room(recorder, own, 1) {
         return;
     }
+    let words = &recorder.words;
+    let place = words.place(own.writer.reserve(words));
     let [w1, w2, w3] = rest;
-    own.writer.push(&recorder.words, |_| [head(kind, now()), w1, w2, w3]);
-    own.writer.commit(&recorder.words);
+    // The clock last: so little has to be kept over the call.
+    place.store(1, w1);
+    place.store(2, w2);
+    place.store(3, w3);
+    place.store(0, head(kind, now()));
+    own.writer.commit(words);
 }
 
 /// # Safety
@@ -147,7 +150,8 @@ unsafe fn is_kernel(task: Task) -> bool {
     unsafe { read_once!(task.flags) & bindings::PF_KTHREAD != 0 }
 }
 
-/// Defines the two functions that the two probes of a tracepoint call, both made of the same inlined one.
+/// Defines the two functions that the two probes of a tracepoint call, both made of the same inlined one. A third and a
+/// fourth one, out of the way, are for when there is more to do than to write.
 macro_rules! encoders {
     ($all:ident, $filtered:ident = $body:ident($($name:ident: $type:ty),*)) => {
         /// # Safety
@@ -156,7 +160,7 @@ macro_rules! encoders {
         #[no_mangle]
         unsafe extern "C" fn $all(recorder: *const Recorder, $($name: $type),*) {
             // SAFETY: The caller promises it.
-            unsafe { $body::<false>(&*recorder, $($name),*) }
+            unsafe { $body::entry::<false>(recorder, $($name),*) }
         }
 
         /// # Safety
@@ -165,7 +169,32 @@ macro_rules! encoders {
         #[no_mangle]
         unsafe extern "C" fn $filtered(recorder: *const Recorder, $($name: $type),*) {
             // SAFETY: The caller promises it.
-            unsafe { $body::<true>(&*recorder, $($name),*) }
+            unsafe { $body::entry::<true>(recorder, $($name),*) }
+        }
+
+        mod $body {
+            use super::*;
+
+            #[inline(always)]
+            pub(super) unsafe fn entry<const FILTERED: bool>(recorder: *const Recorder, $($name: $type),*) {
+                // SAFETY: The caller promises all of it.
+                unsafe {
+                    let recorder = &*recorder;
+                    let own = own(&recorder.own);
+                    if needs_attention(own) {
+                        // Its own view of `own` follows this one, which ends here.
+                        return attend::<FILTERED>(recorder, $($name),*);
+                    }
+                    super::$body::<FILTERED, false>(recorder, own, $($name),*);
+                }
+            }
+
+            #[cold]
+            #[inline(never)]
+            unsafe fn attend<const FILTERED: bool>(recorder: &Recorder, $($name: $type),*) {
+                // SAFETY: The caller promises it.
+                unsafe { super::$body::<FILTERED, true>(recorder, own(&recorder.own), $($name),*) }
+            }
         }
     };
 }
@@ -191,10 +220,16 @@ unsafe extern "C" fn mp3_trace_switch_from(recorder: *const Recorder, running: T
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn switch<const FILTERED: bool>(recorder: &Recorder, prev: Task, next: Task, state: c_uint, flags: c_uint) {
+unsafe fn switch<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    prev: Task,
+    next: Task,
+    state: c_uint,
+    flags: c_uint,
+) {
     // SAFETY: The caller promises it. The run queue's lock is held: nothing of either task changes.
     unsafe {
-        let own = own(&recorder.own);
         let words = &recorder.words;
         let tid_of_prev = tid(prev);
         let voluntary = (*prev).nvcsw as u64;
@@ -210,15 +245,11 @@ unsafe fn switch<const FILTERED: bool>(recorder: &Recorder, prev: Task, next: Ta
         if FILTERED && !passes(recorder, (*prev).tgid) && !passes(recorder, (*next).tgid) {
             return;
         }
-        let mut flags = SwitchFlags(flags as u8);
-        if is_voluntary {
-            flags |= SwitchFlags::VOLUNTARY;
-        }
         let record = Switch {
             prev: tid_of_prev,
             next: tid(next),
-            state: State::from_kernel(state),
-            flags,
+            state: State::Running,
+            flags: SwitchFlags(flags as u8 | (u8::from(is_voluntary) * SwitchFlags::VOLUNTARY.0)),
             involuntary: (*prev).nivcsw as u8,
             run_ns: (*prev).se.sum_exec_runtime,
             voluntary: voluntary as u16,
@@ -226,7 +257,7 @@ unsafe fn switch<const FILTERED: bool>(recorder: &Recorder, prev: Task, next: Ta
             prev_prio: prio(prev),
             next_prio: prio(next),
         };
-        write(recorder, own, Kind::Switch, record.encode());
+        write::<ATTEND>(recorder, own, Kind::Switch, record.encode_with(State::index_from_kernel(state)));
     }
 }
 encoders!(mp3_trace_switch, mp3_trace_switch_filtered = switch(prev: Task, next: Task, state: c_uint, flags: c_uint));
@@ -235,31 +266,32 @@ encoders!(mp3_trace_switch, mp3_trace_switch_filtered = switch(prev: Task, next:
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn waking<const FILTERED: bool>(recorder: &Recorder, wakee: Task, waker: Task, calls: u64, argument: u64) {
+unsafe fn waking<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    wakee: Task,
+    waker: Task,
+    calls: u64,
+    argument: u64,
+) {
     // SAFETY: The caller promises it. The wakee's pi_lock is held.
     unsafe {
-        let own = own(&recorder.own);
         recorder.words.count(word::WAKINGS, 1);
         if FILTERED && !passes(recorder, (*wakee).tgid) && !passes(recorder, (*waker).tgid) {
             return;
         }
-        let call = |shift: u32| Some((calls >> shift) as u16).filter(|&call| call != u16::MAX);
+        // What is left at its default is in `calls`.
         let record = Waking {
             wakee: tid(wakee),
             waker: tid(waker),
-            context: Context::from_bits(calls as u8),
-            io_wait: calls & 1 << 2 != 0,
-            waker_compat: calls & 1 << 3 != 0,
-            wakee_compat: calls & 1 << 4 != 0,
-            wakee_state: State::from_kernel(read_once!(wakee.__state)),
             wakee_prio: prio(wakee),
             waker_prio: prio(waker),
             previous_cpu: read_once!(wakee.thread_info.cpu) as u16,
-            waker_call: call(32),
-            wakee_call: call(48),
             argument,
+            ..Waking::default()
         };
-        write(recorder, own, Kind::Waking, record.encode());
+        let state = State::index_from_kernel(read_once!(wakee.__state));
+        write::<ATTEND>(recorder, own, Kind::Waking, record.encode_with(state, calls));
     }
 }
 encoders!(mp3_trace_waking, mp3_trace_waking_filtered = waking(wakee: Task, waker: Task, calls: u64, argument: u64));
@@ -268,10 +300,15 @@ encoders!(mp3_trace_waking, mp3_trace_waking_filtered = waking(wakee: Task, wake
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn migrate<const FILTERED: bool>(recorder: &Recorder, task: Task, by: Task, places: u64) {
+unsafe fn migrate<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    task: Task,
+    by: Task,
+    places: u64,
+) {
     // SAFETY: The caller promises it.
     unsafe {
-        let own = own(&recorder.own);
         let (from, to) = (places as u16, (places >> 16) as u16);
         if from != to {
             recorder.words.count(word::MIGRATIONS, 1);
@@ -291,7 +328,7 @@ unsafe fn migrate<const FILTERED: bool>(recorder: &Recorder, task: Task, by: Tas
             allowed_cpus: read_once!(task.nr_cpus_allowed) as u16,
             migrations: read_once!(task.se.nr_migrations) as u32,
         };
-        write(recorder, own, Kind::Migrate, record.encode());
+        write::<ATTEND>(recorder, own, Kind::Migrate, record.encode());
     }
 }
 encoders!(mp3_trace_migrate, mp3_trace_migrate_filtered = migrate(task: Task, by: Task, places: u64));
@@ -300,10 +337,16 @@ encoders!(mp3_trace_migrate, mp3_trace_migrate_filtered = migrate(task: Task, by
 ///
 /// As for [`encoders`]; `donor` may be NULL.
 #[inline(always)]
-unsafe fn priority<const FILTERED: bool>(recorder: &Recorder, task: Task, donor: Task, by: Task, context: c_uint) {
+unsafe fn priority<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    task: Task,
+    donor: Task,
+    by: Task,
+    context: c_uint,
+) {
     // SAFETY: The caller promises it.
     unsafe {
-        let own = own(&recorder.own);
         if FILTERED && !passes(recorder, (*task).tgid) && (donor.is_null() || !passes(recorder, (*donor).tgid)) {
             return;
         }
@@ -318,7 +361,7 @@ unsafe fn priority<const FILTERED: bool>(recorder: &Recorder, task: Task, donor:
             new,
             donor,
         };
-        write(recorder, own, Kind::Priority, record.encode());
+        write::<ATTEND>(recorder, own, Kind::Priority, record.encode());
     }
 }
 encoders!(mp3_trace_priority, mp3_trace_priority_filtered =
@@ -328,8 +371,9 @@ encoders!(mp3_trace_priority, mp3_trace_priority_filtered =
 ///
 /// As for [`encoders`]; `comm` points to 16 bytes.
 #[inline(always)]
-unsafe fn newtask<const FILTERED: bool>(
+unsafe fn newtask<const FILTERED: bool, const ATTEND: bool>(
     recorder: &Recorder,
+    own: &mut Own,
     child: Task,
     parent: Task,
     clone_flags: u64,
@@ -337,7 +381,6 @@ unsafe fn newtask<const FILTERED: bool>(
 ) {
     // SAFETY: The caller promises it. The child is on the list of tasks, and does not run before this is over.
     unsafe {
-        let own = own(&recorder.own);
         let comm = &*comm;
         if FILTERED {
             let filter = &*recorder.filter;
@@ -351,7 +394,7 @@ unsafe fn newtask<const FILTERED: bool>(
                 return;
             }
         }
-        if !make_room(recorder, own, 2) {
+        if ATTEND && !make_room(recorder, own, 2) {
             return;
         }
         let born = NewTask {
@@ -385,10 +428,15 @@ const PATH_MAX: usize = 4096;
 ///
 /// As for [`encoders`]; `path` is a string that ends with NUL.
 #[inline(always)]
-unsafe fn exec<const FILTERED: bool>(recorder: &Recorder, task: Task, old_tid: c_int, path: *const c_char) {
+unsafe fn exec<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    task: Task,
+    old_tid: c_int,
+    path: *const c_char,
+) {
     // SAFETY: The caller promises it.
     unsafe {
-        let own = own(&recorder.own);
         if FILTERED && !passes(recorder, (*task).tgid) {
             return;
         }
@@ -406,7 +454,7 @@ unsafe fn exec<const FILTERED: bool>(recorder: &Recorder, task: Task, old_tid: c
             text_bytes: text as u8,
             path_bytes: length as u16,
         };
-        if !make_room(recorder, own, (record.text_records() as u64).wrapping_add(1)) {
+        if ATTEND && !make_room(recorder, own, (record.text_records() as u64).wrapping_add(1)) {
             return;
         }
         let mut time = 0;
@@ -435,10 +483,15 @@ encoders!(mp3_trace_exec, mp3_trace_exec_filtered = exec(task: Task, old_tid: c_
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn exit<const FILTERED: bool>(recorder: &Recorder, task: Task, parent: Task, group_dead: bool) {
+unsafe fn exit<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    task: Task,
+    parent: Task,
+    group_dead: bool,
+) {
     // SAFETY: The caller promises it. The task is the current one, so its `signal` stays.
     unsafe {
-        let own = own(&recorder.own);
         if FILTERED && !passes(recorder, (*task).tgid) {
             return;
         }
@@ -451,7 +504,7 @@ unsafe fn exit<const FILTERED: bool>(recorder: &Recorder, task: Task, parent: Ta
             code: read_once!(task.exit_code),
             group_code: if signal.is_null() { 0 } else { read_once!(signal.group_exit_code) },
         };
-        write(recorder, own, Kind::Exit, record.encode());
+        write::<ATTEND>(recorder, own, Kind::Exit, record.encode());
     }
 }
 encoders!(mp3_trace_exit, mp3_trace_exit_filtered = exit(task: Task, parent: Task, group_dead: bool));
@@ -460,10 +513,14 @@ encoders!(mp3_trace_exit, mp3_trace_exit_filtered = exit(task: Task, parent: Tas
 ///
 /// As for [`encoders`]; `comm` points to 16 bytes.
 #[inline(always)]
-unsafe fn rename<const FILTERED: bool>(recorder: &Recorder, task: Task, comm: *const Comm) {
+unsafe fn rename<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    task: Task,
+    comm: *const Comm,
+) {
     // SAFETY: The caller promises it.
     unsafe {
-        let own = own(&recorder.own);
         let comm = &*comm;
         if FILTERED {
             let filter = &*recorder.filter;
@@ -473,7 +530,7 @@ unsafe fn rename<const FILTERED: bool>(recorder: &Recorder, task: Task, comm: *c
             }
         }
         let record = Name { tid: tid(task), tgid: tgid(task), kernel: is_kernel(task), comm: *comm };
-        write(recorder, own, Kind::Name, record.encode());
+        write::<ATTEND>(recorder, own, Kind::Name, record.encode());
     }
 }
 encoders!(mp3_trace_rename, mp3_trace_rename_filtered = rename(task: Task, comm: *const Comm));
@@ -497,9 +554,12 @@ unsafe extern "C" fn mp3_trace_irq_entry(recorder: *const Recorder, irq: c_uint)
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn irq_exit<const FILTERED: bool>(recorder: &Recorder, irq: c_uint, interrupted: Task) {
-    // SAFETY: The caller promises it.
-    let own = unsafe { own(&recorder.own) };
+unsafe fn irq_exit<const FILTERED: bool, const ATTEND: bool>(
+    recorder: &Recorder,
+    own: &mut Own,
+    irq: c_uint,
+    interrupted: Task,
+) {
     let innermost = own.irq_depth.wrapping_sub(1);
     let Some(open) = own.irqs.get(innermost).copied() else {
         // It had begun before recording did.
@@ -517,7 +577,7 @@ unsafe fn irq_exit<const FILTERED: bool>(recorder: &Recorder, irq: c_uint, inter
     // SAFETY: The caller promises it.
     let w1 = u64::from(irq) | u64::from(unsafe { tid(interrupted) }) << 24;
     let mut duration = 0;
-    if recorded && make_room(recorder, own, 1) {
+    if recorded && (!ATTEND || make_room(recorder, own, 1)) {
         own.writer.push(&recorder.words, |_| {
             let time = now();
             duration = time.wrapping_sub(open.began);

@@ -62,10 +62,37 @@ impl RingWords {
         (index.wrapping_sub(HEADER_WORDS) & self.record_mask).wrapping_add(HEADER_WORDS)
     }
 
+    /// The place of the record whose first word is at `index`, a multiple of [`EVENT_WORDS`].
+    #[inline(always)]
+    pub(crate) fn place(&self, index: usize) -> Place {
+        const WITHIN: usize = EVENT_WORDS - 1;
+        // SAFETY: By the type invariants. The words of the records are a power of two, at least `EVENT_WORDS`, and so is the
+        // header's count: from a multiple of `EVENT_WORDS` on, that many are there.
+        // INVARIANT: So it is said.
+        Place(unsafe { self.start.add(self.record_index(index) & !WITHIN) })
+    }
+
     /// Raises a count, which only this CPU does.
     #[inline(always)]
     pub(crate) fn count(&self, index: usize, events: u64) {
         self.store_relaxed(index, self.load_relaxed(index).wrapping_add(events));
+    }
+}
+
+/// Where a record is written.
+///
+/// # Invariants
+///
+/// The pointer is followed by [`EVENT_WORDS`] words of a ring that lives for as long as this value is used.
+pub(crate) struct Place(*mut u64);
+
+impl Place {
+    /// Stores one of the record's words; `offset` is less than [`EVENT_WORDS`].
+    #[inline(always)]
+    pub(crate) fn store(&self, offset: usize, value: u64) {
+        const WITHIN: usize = EVENT_WORDS - 1;
+        // SAFETY: By the type invariant; words of a ring are only touched atomically.
+        unsafe { AtomicU64::from_ptr(self.0.add(offset & WITHIN)) }.store(value, Ordering::Relaxed);
     }
 }
 
@@ -110,14 +137,14 @@ impl WriteWords for RingWords {
     /// other records.
     #[inline(always)]
     fn store_block(&self, index: usize, block: &[u64]) {
-        let first = self.record_index(index) & !(EVENT_WORDS.wrapping_sub(1));
         for (offset, &value) in block.iter().take(EVENT_WORDS).enumerate() {
-            // SAFETY: By the type invariants. The words of the records are a power of two, at least `EVENT_WORDS`, and so
-            // is the header's count: rounded down to `EVENT_WORDS`, that many more are there.
-            unsafe { AtomicU64::from_ptr(self.start.add(first.wrapping_add(offset))) }.store(value, Ordering::Relaxed);
+            self.place(index).store(offset, value);
         }
     }
 }
+
+/// Records that one event makes at most: an execve with the longest path that is recorded.
+pub(crate) const RECORDS_MAX: u64 = 11;
 
 /// Interrupts inside of one another that are remembered: a softirq, a device's interrupt, the timer's, and room.
 pub(crate) const IRQ_DEPTH: usize = 8;
@@ -138,7 +165,8 @@ pub(crate) struct OpenIrq {
 #[repr(C)]
 pub(crate) struct Own {
     pub(crate) writer: Writer<EVENT_WORDS>,
-    /// The position at which there is more to do than to write: to wake readers, or to see whether there is room.
+    /// From this position on there may be more to do than to write: to wake readers, or to see whether there is room. Below
+    /// it there is room for [`RECORDS_MAX`] records.
     pub(crate) attention: u64,
     /// The position at which to wake readers next.
     pub(crate) wake_at: u64,
@@ -175,7 +203,7 @@ impl Recorder {
             filter,
             own: UnsafeCell::new(Own {
                 writer,
-                attention: watermark.min(limit),
+                attention: watermark.min(limit.saturating_sub(RECORDS_MAX)),
                 wake_at: watermark,
                 voluntary_before: 0,
                 irq_depth: 0,

@@ -113,17 +113,21 @@ static __always_inline unsigned int switch_flags(bool preempt, const struct task
 {
 	unsigned int flags = preempt;
 
-	flags |= prev->in_iowait << 2;
+	/* Branches, since each of these is rare: a bit that is moved into place costs twice as much. */
+	if (unlikely(prev->in_iowait))
+		flags |= 1 << 2;
 #ifdef CONFIG_CFS_BANDWIDTH
-	flags |= prev->throttled << 3;
+	if (unlikely(prev->throttled))
+		flags |= 1 << 3;
 #endif
-	flags |= (next->dl_server != NULL) << 4;
-	flags |= (prev->nr_cpus_allowed == 1 || prev->migration_disabled) << 5;
-	/* TASK_DEAD is bit 7. */
-	flags |= (prev_state & TASK_DEAD) >> 1;
+	if (unlikely(next->dl_server))
+		flags |= 1 << 4;
+	if (unlikely(prev->nr_cpus_allowed == 1 || prev->migration_disabled))
+		flags |= 1 << 5;
+	if (unlikely(prev_state & TASK_DEAD))
+		flags |= 1 << 6;
 	return flags;
 }
-static_assert(TASK_DEAD == 1 << 7);
 
 static __always_inline void record_sched_switch(bool filtered, bool preempt, struct task_struct *prev,
 						struct task_struct *next, unsigned int prev_state)
@@ -137,22 +141,29 @@ PROBES(sched_switch,
        (void *data, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state),
        ARGUMENTS(preempt, prev, next, prev_state))
 
-/* A task that user space never sees in a system call. */
-static __always_inline bool has_no_calls(const struct task_struct *task)
+/* Tasks whose registers of user space mean nothing. */
+#define HAS_NO_CALLS (PF_KTHREAD | PF_USER_WORKER)
+
+/* The number of the system call that the task is in; negative outside of one. */
+static __always_inline int call_of(struct task_struct *task)
 {
-	return task->flags & (PF_KTHREAD | PF_USER_WORKER);
+	return syscall_get_nr(task, task_pt_regs(task));
 }
 
-/* The number of the system call that the task is in; 0xffff outside of one. */
-static __always_inline u32 call_of(struct task_struct *task)
+/* As 16 bits, 0xffff outside of one. x32 has a bit beyond; what no table has is no system call. */
+static __always_inline u64 call_bits(struct task_struct *task)
 {
-	int nr;
+	int nr = task->flags & HAS_NO_CALLS ? -1 : call_of(task);
 
-	if (has_no_calls(task))
-		return U16_MAX;
-	nr = syscall_get_nr(task, task_pt_regs(task));
-	/* x32 has a bit beyond these 16; what no table has is no system call. */
 	return nr < 0 ? U16_MAX : (u16)nr;
+}
+
+static __always_inline u64 argument_of(struct task_struct *task)
+{
+	unsigned long arguments[6];
+
+	syscall_get_arguments(task, task_pt_regs(task), arguments);
+	return arguments[0];
 }
 
 static __always_inline bool is_compat(struct task_struct *task)
@@ -164,24 +175,16 @@ static __always_inline bool is_compat(struct task_struct *task)
 #endif
 }
 
-static __always_inline u64 argument_of(struct task_struct *task)
-{
-	unsigned long arguments[6];
-
-	syscall_get_arguments(task, task_pt_regs(task), arguments);
-	return arguments[0];
-}
-
 /*
- * The context in bits 0 and 1, in_iowait in bit 2, compat of the waker and of the wakee in 3 and 4; the waker's system call
- * in bits 32 to 47, the wakee's in 48 to 63.
+ * The flags of Waking in abi/src/events/waking.rs in bits 0 to 4; the waker's system call in bits 32 to 47, the wakee's in
+ * 48 to 63.
  */
 static __always_inline void record_sched_waking(bool filtered, struct task_struct *wakee)
 {
 	struct mp3_recorder *recorder;
 	struct task_struct *waker = current;
-	u32 wakee_call, waker_call;
 	u64 calls, argument = 0;
+	int wakee_call, waker_call;
 
 	/* It did not sleep: it only takes back that it was about to. Interrupts may be on. */
 	if (wakee == waker)
@@ -189,13 +192,27 @@ static __always_inline void record_sched_waking(bool filtered, struct task_struc
 	recorder = this_cpu_read(recorder_live);
 	if (unlikely(!recorder))
 		return;
-	/* The wakee does not run, or at least does not return from where it set its state: its registers stay. */
-	wakee_call = call_of(wakee);
-	waker_call = call_of(waker);
-	if (wakee_call != U16_MAX)
+	/*
+	 * The wakee does not run, or at least does not return from where it set its state: its registers stay. First what is
+	 * usual: two threads of programs, both in a system call.
+	 */
+	if (likely(!((wakee->flags | waker->flags) & HAS_NO_CALLS)) &&
+	    likely((wakee_call = call_of(wakee), waker_call = call_of(waker), (wakee_call | waker_call) >= 0))) {
+		calls = (u64)wakee_call << 48 | (u64)(u16)waker_call << 32;
 		argument = argument_of(wakee);
-	calls = interrupt_context_level() | wakee->in_iowait << 2 | is_compat(waker) << 3 | is_compat(wakee) << 4;
-	calls |= (u64)waker_call << 32 | (u64)wakee_call << 48;
+	} else {
+		calls = call_bits(wakee) << 48 | call_bits(waker) << 32;
+		if (calls >> 48 != U16_MAX)
+			argument = argument_of(wakee);
+	}
+	if (unlikely(preempt_count() & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET)))
+		calls |= interrupt_context_level();
+	if (unlikely(wakee->in_iowait))
+		calls |= 1 << 2;
+	if (unlikely(is_compat(waker)))
+		calls |= 1 << 3;
+	if (unlikely(is_compat(wakee)))
+		calls |= 1 << 4;
 	ENCODE(waking, recorder, wakee, waker, calls, argument);
 }
 PROBES(sched_waking, (void *data, struct task_struct *p), ARGUMENTS(p))

@@ -18,3 +18,10 @@ pub(super) const fn get<const SHIFT: u32, const BITS: u32>(word: u64) -> u64 {
 pub(super) const fn put<const SHIFT: u32, const BITS: u32>(value: u64) -> u64 {
     (value & mask::<BITS>()) << const { SHIFT % u64::BITS }
 }
+
+/// Two thread IDs, which are below 2^22, in bits 0 to 43.
+#[inline(always)]
+pub(super) const fn tids(first: u32, second: u32) -> u64 {
+    // No mask: the kernel has no higher ones, and here every instruction counts.
+    first as u64 | (second as u64) << 22
+}

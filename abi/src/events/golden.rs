@@ -20,7 +20,7 @@ fn records() -> Vec<(Event, Words)> {
                 prev_prio: Prio(-1),
                 next_prio: Prio(140),
             }),
-            [0x0123_4567_89ab_cdef, 0xab26_248d_15bf_fffe, 0xbeef_8123_4567_89ab, 0x8d00_0000_0000_0007],
+            [0x2345_6789_abcd_ef01, 0xab26_248d_15bf_fffe, 0x8123_4567_89ab_beef, 0x0000_0000_0007_8cff],
         ),
         (
             Event::Waking(Waking {
@@ -38,7 +38,7 @@ fn records() -> Vec<(Event, Words)> {
                 wakee_call: Some(202),
                 argument: 0x7fff_dead_beef_0008,
             }),
-            [0x0223_4567_89ab_cdef, 0x6311_6000_0080_0001, 0x00ca_ffff_0079_1fff, 0x7fff_dead_beef_0008],
+            [0x2345_6789_abcd_ef02, 0x6211_6000_0080_0001, 0x00ca_ffff_0078_1fff, 0x7fff_dead_beef_0008],
         ),
         (
             Event::Migrate(Migrate {
@@ -53,7 +53,7 @@ fn records() -> Vec<(Event, Words)> {
                 allowed_cpus: 8,
                 migrations: 0x9abc_def0,
             }),
-            [0x0323_4567_89ab_cdef, 0x6500_3000_0100_0003, 0x0000_0008_0007_0006, 0x9abc_def0_0000_0005],
+            [0x2345_6789_abcd_ef03, 0x6400_3000_0100_0003, 0x0000_0008_0007_0006, 0x9abc_def0_0000_0005],
         ),
         (
             Event::Priority(Priority {
@@ -65,7 +65,7 @@ fn records() -> Vec<(Event, Words)> {
                 new: Prio(49),
                 donor: 6,
             }),
-            [0x0423_4567_89ab_cdef, 0x0000_0000_0100_0003, 0x0000_0000_0006_3279, 0x0000_0000_0000_0005],
+            [0x2345_6789_abcd_ef04, 0x0000_0000_0100_0003, 0x0000_0000_0006_3178, 0x0000_0000_0000_0005],
         ),
         (
             Event::NewTask(NewTask {
@@ -77,27 +77,27 @@ fn records() -> Vec<(Event, Words)> {
                 prio: Prio(139),
                 kernel: true,
             }),
-            [0x0523_4567_89ab_cdef, 0x8c00_1000_0100_0003, 0x0000_0001_003d_0f00, 0x0000_0000_0180_0005],
+            [0x2345_6789_abcd_ef05, 0x8b00_1000_0100_0003, 0x0000_0001_003d_0f00, 0x0000_0000_0180_0005],
         ),
         (
             Event::Exec(Exec { tid: 3, tgid: 4, old_tid: 5, text_bytes: 240, path_bytes: 4095 }),
-            [0x0623_4567_89ab_cdef, 0x0000_0000_0100_0003, 0x0000_0fff_f000_0005, 0],
+            [0x2345_6789_abcd_ef06, 0x0000_0000_0100_0003, 0x0000_0fff_f000_0005, 0],
         ),
         (
             Event::Exit(Exit { tid: 3, tgid: 4, parent_tgid: 5, group_dead: true, code: 0x8b, group_code: -1 }),
-            [0x0723_4567_89ab_cdef, 0x0000_1000_0100_0003, 0xffff_ffff_0000_008b, 5],
+            [0x2345_6789_abcd_ef07, 0x0000_1000_0100_0003, 0xffff_ffff_0000_008b, 5],
         ),
         (
             Event::Name(Name { tid: 3, tgid: 4, kernel: false, comm: *b"kworker/0:1\0\0\0\0\0" }),
-            [0x0823_4567_89ab_cdef, 0x0000_0000_0100_0003, 0x2f72_656b_726f_776b, 0x0000_0000_0031_3a30],
+            [0x2345_6789_abcd_ef08, 0x0000_0000_0100_0003, 0x2f72_656b_726f_776b, 0x0000_0000_0031_3a30],
         ),
         (
             Event::Text(Text { bytes: *b"/usr/bin/true-or-false\0\0" }),
-            [0x0923_4567_89ab_cdef, 0x6e69_622f_7273_752f, 0x726f_2d65_7572_742f, 0x0000_6573_6c61_662d],
+            [0x2345_6789_abcd_ef09, 0x6e69_622f_7273_752f, 0x726f_2d65_7572_742f, 0x0000_6573_6c61_662d],
         ),
         (
             Event::Irq(Irq { class: IrqClass::Soft, number: 9, tid: 3, duration_ns: 12_345, nested_ns: 67 }),
-            [0x0a23_4567_89ab_cdef, 0x0000_0000_0300_0902, 12_345, 67],
+            [0x2345_6789_abcd_ef0a, 0x0000_0000_0300_0902, 12_345, 67],
         ),
         (
             Event::Task(Task {
@@ -113,21 +113,21 @@ fn records() -> Vec<(Event, Words)> {
                 allowed_cpus: 8,
                 cgroup: 0x1234_5678_9abc,
             }),
-            [0x0b23_4567_89ab_cdef, 0x011a_3000_0100_0003, 0x1234_5678_9abc, 0x0000_0800_0005_0007],
+            [0x2345_6789_abcd_ef0b, 0x001a_3000_0100_0003, 0x1234_5678_9abc, 0x0000_0800_0005_0007],
         ),
         (
             Event::Totals(Totals { tid: 3, tgid: 4, part: TotalsPart::Times { run_ns: u64::MAX, delay_ns: 5 } }),
-            [0x0c23_4567_89ab_cdef, 0x0000_0000_0100_0003, u64::MAX, 5],
+            [0x2345_6789_abcd_ef0c, 0x0000_0000_0100_0003, u64::MAX, 5],
         ),
         (
             Event::Totals(Totals { tid: 3, tgid: 4, part: TotalsPart::Switches { voluntary: 6, involuntary: 7 } }),
-            [0x0c23_4567_89ab_cdef, 0x0100_0000_0100_0003, 6, 7],
+            [0x2345_6789_abcd_ef0c, 0x0100_0000_0100_0003, 6, 7],
         ),
         (
             Event::Totals(Totals { tid: 3, tgid: 4, part: TotalsPart::Placement { migrations: 8, started_ns: 9 } }),
-            [0x0c23_4567_89ab_cdef, 0x0200_0000_0100_0003, 8, 9],
+            [0x2345_6789_abcd_ef0c, 0x0200_0000_0100_0003, 8, 9],
         ),
-        (Event::SnapshotEnd(SnapshotEnd { threads: 10_000 }), [0x0d23_4567_89ab_cdef, 10_000, 0, 0]),
+        (Event::SnapshotEnd(SnapshotEnd { threads: 10_000 }), [0x2345_6789_abcd_ef0d, 10_000, 0, 0]),
     ]
 }
 
@@ -162,8 +162,8 @@ fn any_words_can_be_decoded_and_what_is_known_of_them_stays() {
     };
     for _ in 0..100_000 {
         let mut words = [random(), random(), random(), random()];
-        // Half of the 4 bits' kinds are known.
-        words[0] &= 0x0fff_ffff_ffff_ffff;
+        // Most of the kinds of 4 bits are known.
+        words[0] &= !0xf0;
         match Record::decode(&words) {
             Ok(decoded) => {
                 // Bits without a meaning are dropped once, and then nothing changes any more.
@@ -178,7 +178,7 @@ fn any_words_can_be_decoded_and_what_is_known_of_them_stays() {
 
 #[test]
 fn a_record_of_a_later_version_is_refused_by_its_number() {
-    let error = Record::decode(&[0x20_u64 << 56, 0, 0, 0]).unwrap_err();
+    let error = Record::decode(&[0x20, 0, 0, 0]).unwrap_err();
     assert_eq!(error, UnknownKind { kind: kind::KIND_FAULT });
     assert_eq!(error.to_string(), "a record of kind 32, which this version does not know");
 }

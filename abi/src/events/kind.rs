@@ -2,7 +2,7 @@
 
 //! The kinds of records.
 
-/// What a record tells. The numbers are part of the ABI: they stand in the top byte of word 0 and index [`Kinds`].
+/// What a record tells. The numbers are part of the ABI: they stand in the lowest byte of word 0 and index [`Kinds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Kind {

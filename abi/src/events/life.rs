@@ -5,7 +5,7 @@
 //! ```text
 //!          word 1                                        word 2                          word 3
 //! NewTask  thread (0-21), group (22-43), kernel (44),    clone flags                     parent (0-21), its group (22-43)
-//!          priority + 1 (56-63)
+//!          priority (56-63)
 //! Exec     thread (0-21), group (22-43)                  TID before (0-21),              0
 //!                                                        bytes of Text (24-31), of the path (32-47)
 //! Text     bytes 0-7                                     bytes 8-15                      bytes 16-23

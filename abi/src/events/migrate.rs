@@ -3,7 +3,7 @@
 //! A thread is given another CPU.
 //!
 //! ```text
-//! word 1  thread (bits 0-21), thread group (22-43), forced (44), Context (45-46), priority + 1 (56-63)
+//! word 1  thread (bits 0-21), thread group (22-43), forced (44), Context (45-46), priority (56-63)
 //!      2  from CPU (0-15), to CPU (16-31), CPUs that its mask allows (32-47)
 //!      3  thread that ran on this CPU (0-21), the thread's migrations before this one modulo 2^32 (32-63)
 //! ```

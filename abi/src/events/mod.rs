@@ -3,7 +3,7 @@
 //! What the tracer records: events of the scheduler, each of them four 64-bit words in the ring of the CPU where it happened.
 //!
 //! ```text
-//! word 0  kind (bits 56-63), CLOCK_BOOTTIME in ns modulo 2^56 (bits 0-55)
+//! word 0  kind (bits 0-7), CLOCK_BOOTTIME in ns modulo 2^56 (bits 8-63)
 //!      1 }
 //!      2 } as the kind has it: the files below draw each
 //!      3 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! word 1  thread (bits 0-21), thread group (22-43), Context (45-46)
-//!      2  priority + 1 before (0-7) and after (8-15), donor (16-37)
+//!      2  priority before (0-7) and after (8-15), donor (16-37)
 //!      3  thread that ran on this CPU (0-21)
 //! ```
 

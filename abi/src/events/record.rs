@@ -2,7 +2,7 @@
 
 //! A time and an event, and the four words that they are.
 
-use super::bits::{get, mask, put};
+use super::bits::get;
 use super::irq::Irq;
 use super::kind::Kind;
 use super::life::{Exec, Exit, Name, NewTask, Text};
@@ -25,20 +25,21 @@ pub type Words = [u64; EVENT_WORDS];
 /// Bits of a time stamp.
 pub const TIME_BITS: u32 = 56;
 
-/// Word 0 of a record of `kind` at `time_ns`, of which it holds the low bits.
+/// Word 0 of a record of `kind` at `time_ns`, of which it holds the low bits. Of two records, the later one has the higher
+/// word 0.
 #[inline(always)]
 pub const fn head(kind: Kind, time_ns: u64) -> u64 {
-    put::<56, 8>(kind.number() as u64) | (time_ns & mask::<TIME_BITS>())
+    time_ns << 8 | kind.number() as u64
 }
 
 /// The number of a record's kind, known or not.
 pub const fn kind_number(words: &Words) -> u8 {
-    get::<56, 8>(words[0]) as u8
+    get::<0, 8>(words[0]) as u8
 }
 
 /// A record's time: `CLOCK_BOOTTIME`, ns modulo 2^56. See [`super::modular::time`].
 pub const fn time(words: &Words) -> u64 {
-    words[0] & mask::<TIME_BITS>()
+    words[0] >> 8
 }
 
 /// What happened.

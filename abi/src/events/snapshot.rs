@@ -10,7 +10,7 @@
 //!              word 1                                          word 2                        word 3
 //! Task         thread (0-21), group (22-43), kernel (44),      cgroup ID                     CPU (0-15), parent's group (16-37),
 //!              running (45), State (46-49), policy (50-53),                                  CPUs that its mask allows (40-55)
-//!              priority + 1 (56-63)
+//!              priority (56-63)
 //! Totals       thread (0-21), group (22-43), part (56-63)
 //!   part 0                                                     run time, ns                  run-queue delay, ns
 //!   part 1                                                     voluntary switches            involuntary switches

@@ -5,12 +5,12 @@
 //! ```text
 //! word 1  previous thread (bits 0-21), next thread (22-43), State of the previous one (44-47), SwitchFlags (48-55),
 //!         previous thread's involuntary switches modulo 2^8 (56-63)
-//!      2  previous thread's run time, ns modulo 2^48 (0-47); its voluntary switches modulo 2^16 (48-63)
-//!      3  previous thread's run-queue delay, ns modulo 2^48 (0-47); priority + 1 of the previous thread (48-55), of the
-//!         next one (56-63)
+//!      2  previous thread's voluntary switches modulo 2^16 (0-15), its run time, ns modulo 2^48 (16-63)
+//!      3  priority of the previous thread (0-7), of the next one (8-15); previous thread's run-queue delay, ns modulo 2^48
+//!         (16-63)
 //! ```
 
-use super::bits::{get, put};
+use super::bits::{get, put, tids};
 use super::task::{Prio, State, Tid, TID_BITS};
 use core::ops::{BitOr, BitOrAssign};
 
@@ -90,16 +90,20 @@ impl Switch {
     }
 
     /// Words 1 to 3.
-    #[inline(always)]
     pub const fn encode(&self) -> [u64; 3] {
+        self.encode_with(self.state as u64)
+    }
+
+    /// As [`Switch::encode`], with the state's index in place of `state`.
+    #[inline(always)]
+    pub const fn encode_with(&self, state_index: u64) -> [u64; 3] {
         [
-            put::<0, TID_BITS>(self.prev as u64)
-                | put::<22, TID_BITS>(self.next as u64)
-                | put::<44, 4>(self.state as u64)
+            tids(self.prev, self.next)
+                | put::<44, 4>(state_index)
                 | put::<48, 8>(self.flags.0 as u64)
                 | put::<56, 8>(self.involuntary as u64),
-            put::<0, 48>(self.run_ns) | put::<48, 16>(self.voluntary as u64),
-            put::<0, 48>(self.delay_ns) | put::<48, 8>(self.prev_prio.field()) | put::<56, 8>(self.next_prio.field()),
+            put::<0, 16>(self.voluntary as u64) | put::<16, 48>(self.run_ns),
+            put::<0, 8>(self.prev_prio.field()) | put::<8, 8>(self.next_prio.field()) | put::<16, 48>(self.delay_ns),
         ]
     }
 
@@ -111,11 +115,11 @@ impl Switch {
             state: State::from_index(get::<44, 4>(w1) as u8),
             flags: SwitchFlags(get::<48, 8>(w1) as u8),
             involuntary: get::<56, 8>(w1) as u8,
-            run_ns: get::<0, 48>(w2),
-            voluntary: get::<48, 16>(w2) as u16,
-            delay_ns: get::<0, 48>(w3),
-            prev_prio: Prio::from_field(get::<48, 8>(w3)),
-            next_prio: Prio::from_field(get::<56, 8>(w3)),
+            run_ns: get::<16, 48>(w2),
+            voluntary: get::<0, 16>(w2) as u16,
+            delay_ns: get::<16, 48>(w3),
+            prev_prio: Prio::from_field(get::<0, 8>(w3)),
+            next_prio: Prio::from_field(get::<8, 8>(w3)),
         }
     }
 }

@@ -58,15 +58,18 @@ impl Prio {
         }
     }
 
-    /// As a field of 8 bits: one more, so that -1 has room.
+    /// As a field of 8 bits: -1 is 255.
     #[inline(always)]
     pub(super) const fn field(self) -> u64 {
-        self.0.wrapping_add(1) as u64
+        self.0 as u8 as u64
     }
 
     #[inline(always)]
     pub(super) const fn from_field(field: u64) -> Prio {
-        Prio(((field & 0xff) as i16).wrapping_sub(1))
+        match (field & 0xff) as i16 {
+            255 => Prio(-1),
+            prio => Prio(prio),
+        }
     }
 }
 
@@ -130,43 +133,46 @@ impl State {
         }
     }
 
-    /// From `task_struct::__state` and `exit_state`, whose bits both releases of Linux that mp3 knows share.
+    /// From `task_struct::__state` and `exit_state`; see [`State::index_from_kernel`].
+    pub const fn from_kernel(bits: u32) -> State {
+        State::from_index(State::index_from_kernel(bits) as u8)
+    }
+
+    /// The index of the state that `task_struct::__state` and `exit_state` make. All releases of Linux that mp3 knows have
+    /// the same bits.
     ///
     /// The highest bit that `ps` has a letter for decides, as in the kernel's own `task_state_index()`.
     #[inline(always)]
-    pub const fn from_kernel(bits: u32) -> State {
-        // TASK_UNINTERRUPTIBLE | TASK_NOLOAD
-        const IDLE: u32 = 0x402;
+    pub const fn index_from_kernel(bits: u32) -> u64 {
         // Interruptible to TASK_PARKED, bits 0 to 6 in the order of the indices 1 to 7.
         const REPORTED: u32 = 0x7f;
-        // TASK_RTLOCK_WAIT and TASK_FROZEN, both reported as uninterruptible; TASK_DEAD.
+        // TASK_DEAD, TASK_NOLOAD, TASK_RTLOCK_WAIT, TASK_FROZEN: where the bits do not say it by themselves.
+        const OTHERS: u32 = 0x9480;
+        if bits & OTHERS != 0 {
+            return State::index_of_others(bits);
+        }
+        // `fls()`: the bit below stands for "none".
+        let reported = ((bits & REPORTED) << 1) | 1;
+        u32::BITS.wrapping_sub(1).wrapping_sub(reported.leading_zeros()) as u64
+    }
+
+    #[cold]
+    const fn index_of_others(bits: u32) -> u64 {
+        // TASK_UNINTERRUPTIBLE | TASK_NOLOAD
+        const IDLE: u32 = 0x402;
+        const DEAD: u32 = 0x80;
+        // Both are reported as uninterruptible.
         const RTLOCK_WAIT: u32 = 0x1000;
         const FROZEN: u32 = 0x8000;
-        const DEAD: u32 = 0x80;
-        if bits == 0 {
-            return State::Running;
-        }
         if bits & IDLE == IDLE {
-            return State::Idle;
-        }
-        if bits & DEAD != 0 {
-            return State::Dead;
-        }
-        if bits & (RTLOCK_WAIT | FROZEN) != 0 {
-            return State::Uninterruptible;
-        }
-        let reported = bits & REPORTED;
-        // The highest of these bits: `fls()`, 0 where there is none.
-        match u32::BITS.wrapping_sub(reported.leading_zeros()) {
-            0 => State::Running,
-            1 => State::Sleeping,
-            2 => State::Uninterruptible,
-            3 => State::Stopped,
-            4 => State::Traced,
-            5 => State::Dead,
-            6 => State::Zombie,
-            7 => State::Parked,
-            _ => State::Other,
+            State::Idle as u64
+        } else if bits & DEAD != 0 {
+            State::Dead as u64
+        } else if bits & (RTLOCK_WAIT | FROZEN) != 0 {
+            State::Uninterruptible as u64
+        } else {
+            // TASK_NOLOAD alone says nothing.
+            State::index_from_kernel(bits & 0x7f)
         }
     }
 }

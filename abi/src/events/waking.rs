@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! word 1  wakee (bits 0-21), waker (22-43), flags (44-51): Context (44-45), wakee waited for block I/O (46),
-//!         waker's (47) and wakee's (48) call is one of the 32-bit table; State of the wakee (52-55), its priority + 1 (56-63)
-//!      2  CPU that the wakee ran on last (0-15), waker's priority + 1 (16-23),
+//!         waker's (47) and wakee's (48) call is one of the 32-bit table; State of the wakee (52-55), its priority (56-63)
+//!      2  CPU that the wakee ran on last (0-15), waker's priority (16-23),
 //!         waker's system call (32-47), wakee's (48-63): 0xffff outside of one
 //!      3  first argument of the wakee's system call: a futex's address, a file descriptor; 0 outside of one
 //! ```
 
-use super::bits::{get, put};
+use super::bits::{get, put, tids};
 use super::task::{Context, Prio, State, Tid, TID_BITS};
 
 /// The number in place of a system call's where there is none.
@@ -49,7 +49,6 @@ pub struct Waking {
     pub argument: u64,
 }
 
-#[inline(always)]
 const fn call_field(call: Option<u16>) -> u64 {
     match call {
         Some(call) => call as u64,
@@ -66,21 +65,26 @@ const fn call_from_field(field: u64) -> Option<u16> {
 
 impl Waking {
     /// Words 1 to 3.
-    #[inline(always)]
     pub const fn encode(&self) -> [u64; 3] {
+        let flags = self.context as u64
+            | put::<2, 1>(self.io_wait as u64)
+            | put::<3, 1>(self.waker_compat as u64)
+            | put::<4, 1>(self.wakee_compat as u64);
+        let calls = put::<32, 16>(call_field(self.waker_call)) | put::<48, 16>(call_field(self.wakee_call));
+        self.encode_with(self.wakee_state as u64, flags | calls)
+    }
+
+    /// As [`Waking::encode`], with the state's index in place of `wakee_state`, and with all flags (bits 0 to 4, as they
+    /// stand from bit 44 on) and both system calls (bits 32 to 63, as they stand in word 2) in one word.
+    #[inline(always)]
+    pub const fn encode_with(&self, state_index: u64, flags_and_calls: u64) -> [u64; 3] {
+        const CALLS: u64 = u64::MAX << 32;
         [
-            put::<0, TID_BITS>(self.wakee as u64)
-                | put::<22, TID_BITS>(self.waker as u64)
-                | put::<44, 2>(self.context as u64)
-                | put::<46, 1>(self.io_wait as u64)
-                | put::<47, 1>(self.waker_compat as u64)
-                | put::<48, 1>(self.wakee_compat as u64)
-                | put::<52, 4>(self.wakee_state as u64)
+            tids(self.wakee, self.waker)
+                | put::<44, 8>(flags_and_calls)
+                | put::<52, 4>(state_index)
                 | put::<56, 8>(self.wakee_prio.field()),
-            put::<0, 16>(self.previous_cpu as u64)
-                | put::<16, 8>(self.waker_prio.field())
-                | put::<32, 16>(call_field(self.waker_call))
-                | put::<48, 16>(call_field(self.wakee_call)),
+            put::<0, 16>(self.previous_cpu as u64) | put::<16, 8>(self.waker_prio.field()) | flags_and_calls & CALLS,
             self.argument,
         ]
     }
