@@ -175,6 +175,9 @@ macro_rules! encoders {
         mod $body {
             use super::*;
 
+            /// # Safety
+            ///
+            /// As for the two functions.
             #[inline(always)]
             pub(super) unsafe fn entry<const FILTERED: bool>(recorder: *const Recorder, $($name: $type),*) {
                 // SAFETY: The caller promises all of it.
@@ -189,6 +192,9 @@ macro_rules! encoders {
                 }
             }
 
+            /// # Safety
+            ///
+            /// As above.
             #[cold]
             #[inline(never)]
             unsafe fn attend<const FILTERED: bool>(recorder: &Recorder, $($name: $type),*) {

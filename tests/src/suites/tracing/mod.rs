@@ -2,6 +2,7 @@
 
 //! The tracer: what it records against what the kernel itself counts.
 
+mod filters;
 mod oracles;
 mod sessions;
 
@@ -9,5 +10,5 @@ use crate::test::Test;
 
 /// The tests of the tracer.
 pub fn tests() -> Vec<Test> {
-    [sessions::tests(), oracles::tests()].into_iter().flatten().collect()
+    [sessions::tests(), oracles::tests(), filters::tests()].into_iter().flatten().collect()
 }

@@ -2,16 +2,29 @@
 
 //! What the tracer records against the kernel's own figures, each as exactly as the kernel allows.
 
-use crate::test::Outcome;
+use crate::test::{Outcome, Skip};
 use crate::tests;
-use abi::events::{modular, Event, Kinds, Switch, SwitchFlags};
+use abi::events::ioctl::MODE_DISCARD;
+use abi::events::{
+    modular, Context as Where, Event, Exec, IrqClass, Kind, Kinds, State, Switch, SwitchFlags, TEXT_BYTES,
+};
 use anyhow::{ensure, Context, Result};
 use std::collections::HashMap;
-use testkit::child::Child;
+use testkit::child::{exit, Child};
 use testkit::module::Module;
 use testkit::tracing::{self, Ask, Happened, ThreadState, Tracing};
 
-tests![switches_and_times_of_a_sleeping_thread_are_the_kernels, a_snapshot_has_every_thread_and_its_numbers,];
+tests![
+    switches_and_times_of_a_sleeping_thread_are_the_kernels,
+    a_snapshot_has_every_thread_and_its_numbers,
+    the_counts_are_the_machines_context_switches,
+    every_lost_record_is_counted,
+    the_last_switch_of_a_dead_thread_has_its_final_numbers,
+    migrations_are_the_kernels,
+    a_planted_wait_is_seen_with_its_waker_and_call,
+    a_timer_wakes_from_an_interrupt_and_its_time_is_recorded,
+    an_execve_is_told_with_its_path_and_name,
+];
 
 /// What the kernel says of a thread, in `/proc`.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,5 +150,279 @@ fn a_snapshot_has_every_thread_and_its_numbers() -> Outcome {
         ensure!(threads.len() > 20, "{} threads", threads.len());
     }
     ensure!(tracing::snapshot(&file, 5).is_err(), "there is no room for one thread");
+    Ok(())
+}
+
+/// `ctxt` of `/proc/stat`: context switches of all CPUs.
+fn switches_of_the_machine() -> Result<u64> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("ctxt ")).context("no ctxt")?;
+    Ok(line.parse()?)
+}
+
+fn the_counts_are_the_machines_context_switches() -> Outcome {
+    let _module = Module::load("")?;
+    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.context("CPUs")? as u64;
+    // A ring so small that nearly everything is lost: the counts are not.
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SWITCHES).records(256))?;
+    let mut base = None;
+    let mut children = (0..4)
+        .map(|_| {
+            Child::spawn(|parent| {
+                for _ in 0..100 {
+                    parent.wait();
+                    compute(1);
+                    parent.done();
+                }
+                parent.wait();
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for _ in 0..100 {
+        children.iter_mut().try_for_each(Child::go)?;
+        children.iter_mut().try_for_each(Child::wait_done)?;
+        // `ctxt` is read between two reads of the counts: it lies between them, less what was counted before the start. A
+        // CPU counts its switch before the probe is called: so one a CPU may be in one sum and not yet in the other.
+        let before = tracing.counts().switches;
+        let ctxt = switches_of_the_machine()?;
+        let after = tracing.counts().switches;
+        let (lowest, highest) = (ctxt.saturating_sub(after + cpus - 1), ctxt - before);
+        let (low, high) = base.unwrap_or((0, u64::MAX));
+        // Every read narrows down what `ctxt` was at the start, and no two may contradict each other.
+        let (low, high) = (lowest.max(low), highest.min(high));
+        ensure!(low <= high, "ctxt at the start was from {low} to {high}");
+        base = Some((low, high));
+    }
+    let counts = tracing.counts();
+    ensure!(counts.switches == counts.voluntary + counts.involuntary() + counts.from_idle);
+    ensure!(counts.voluntary > 400 && counts.from_idle > 0, "{counts:?}");
+    tracing.read()?;
+    ensure!(tracing.lost() > 0, "the ring was meant to be too small: {counts:?}");
+    Ok(())
+}
+
+fn every_lost_record_is_counted() -> Outcome {
+    let _module = Module::load("")?;
+    let mut overwritten = Tracing::start(Ask::for_kinds(Kinds::NONE.with(Kind::Switch)).records(256))?;
+    churn(1000)?;
+    overwritten.stop()?;
+    let events = overwritten.read()?.len() as u64;
+    let counts = overwritten.counts();
+    ensure!(overwritten.lost() > 0 && events + overwritten.lost() == counts.switches, "{events} of {counts:?}");
+    ensure!(counts.dropped == 0);
+    drop(overwritten);
+
+    let ask = || Ask::for_kinds(Kinds::NONE.with(Kind::Switch)).records(256).mode(MODE_DISCARD);
+    let mut discarded = Tracing::start(ask())?;
+    churn(1000)?;
+    // Those that were there first stay, and what did not fit is counted.
+    let first = discarded.read()?;
+    ensure!(first.len() <= 256 * discarded.rings.len() && discarded.lost() == 0);
+    let dropped = discarded.counts().dropped;
+    ensure!(dropped > 0);
+    // Whoever says what has been read makes room.
+    discarded.set_positions()?;
+    churn(50)?;
+    discarded.stop()?;
+    let second = discarded.read()?;
+    let counts = discarded.counts();
+    ensure!(!second.is_empty() && discarded.lost() == 0);
+    ensure!(first.len() as u64 + second.len() as u64 + counts.dropped == counts.switches, "{counts:?}");
+    Ok(())
+}
+
+/// Has a child wake up that many times.
+fn churn(rounds: u32) -> Result<()> {
+    let mut child = Child::spawn(|parent| {
+        for _ in 0..rounds {
+            parent.wait();
+            parent.done();
+        }
+    })?;
+    for _ in 0..rounds {
+        child.go()?;
+        child.wait_done()?;
+    }
+    child.wait()?;
+    Ok(())
+}
+
+fn the_last_switch_of_a_dead_thread_has_its_final_numbers() -> Outcome {
+    let _module = Module::load("")?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SWITCHES))?;
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
+        compute(5);
+        exit(42)
+    })?;
+    let pid = child.pid() as u32;
+    child.go()?;
+    let usage = child.wait()?;
+    // The status is there before the last switch.
+    let mut events = vec![];
+    let begun = std::time::Instant::now();
+    let last = loop {
+        events.extend(tracing.read()?);
+        if let Some(last) = switches_from(&events, pid).find(|switch| switch.flags.contains(SwitchFlags::DEAD)) {
+            break last;
+        }
+        ensure!(begun.elapsed().as_secs() < 20, "no last switch");
+    };
+    // wait4 rounds user and system time down to 1 us each, and was read before the last switch.
+    ensure!(last.run_ns + 2_000 >= usage.cpu_ns, "{last:?}, wait4 has {} ns", usage.cpu_ns);
+    ensure!(switches_from(&events, pid).count() == usize::from(last.voluntary) + usize::from(last.involuntary));
+    ensure!(!last.flags.contains(SwitchFlags::PREEMPTED) && last.state == State::Dead, "{last:?}");
+    let exit = events.iter().find_map(|happened| match happened.event {
+        Event::Exit(exit) if exit.tid == pid => Some(exit),
+        _ => None,
+    });
+    let exit = exit.context("no exit")?;
+    ensure!((exit.code, exit.group_dead, exit.parent_tgid) == (42 << 8, true, std::process::id()), "{exit:?}");
+    Ok(())
+}
+
+fn migrations_are_the_kernels() -> Outcome {
+    let _module = Module::load("")?;
+    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.context("CPUs")? as usize;
+    if cpus < 2 {
+        return Err(Skip("one CPU: nothing migrates").into());
+    }
+    let mut child = Child::spawn(move |parent| {
+        for round in 0..100 {
+            parent.wait();
+            pin(round % cpus).expect("pinning");
+            parent.done();
+        }
+        parent.wait();
+    })?;
+    let pid = child.pid() as u32;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SCHEDULER))?;
+    testkit::tracing::wait_asleep(child.pid())?;
+    let (before, _) = tracing::snapshot(&tracing.file, 1024)?;
+    for _ in 0..100 {
+        child.go()?;
+        child.wait_done()?;
+    }
+    testkit::tracing::wait_asleep(child.pid())?;
+    let (after, _) = tracing::snapshot(&tracing.file, 1024)?;
+    tracing.stop()?;
+    let mut expected = before[&pid].placement.0;
+    let counted = after[&pid].placement.0 - expected;
+    let mut forced = 0;
+    for happened in tracing.read()? {
+        let Event::Migrate(migrate) = happened.event else { continue };
+        if migrate.tid == pid && migrate.from != migrate.to {
+            ensure!(migrate.migrations == expected as u32, "{migrate:?} after {expected}");
+            expected += 1;
+            forced += u64::from(migrate.forced);
+        }
+    }
+    ensure!(expected == after[&pid].placement.0 && counted >= 99, "{counted} counted, {expected} in all");
+    ensure!(forced >= 99, "only {forced} of {counted} because of the mask");
+    ensure!(tracing.counts().migrations >= counted);
+    Ok(())
+}
+
+/// Lets this thread run on one CPU only.
+fn pin(cpu: usize) -> Result<()> {
+    let mut set = nix::sched::CpuSet::new();
+    set.set(cpu)?;
+    Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
+fn a_planted_wait_is_seen_with_its_waker_and_call() -> Outcome {
+    let _module = Module::load("")?;
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
+        parent.done();
+        parent.wait();
+    })?;
+    let pid = child.pid() as u32;
+    testkit::tracing::wait_asleep(child.pid())?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SCHEDULER))?;
+    child.go()?;
+    child.wait_done()?;
+    child.go()?;
+    child.wait()?;
+    tracing.stop()?;
+    let wakings: Vec<_> = tracing
+        .read()?
+        .into_iter()
+        .filter_map(|happened| match happened.event {
+            Event::Waking(waking) if waking.wakee == pid => Some(waking),
+            _ => None,
+        })
+        .collect();
+    let first = wakings.first().context("no wake-up")?;
+    // It slept in read(2) of a pipe, and this thread woke it in write(2).
+    ensure!(first.waker == std::process::id() && first.context == Where::Task, "{first:?}");
+    ensure!(first.wakee_call == Some(libc::SYS_read as u16) && first.waker_call == Some(libc::SYS_write as u16));
+    ensure!((3..1024).contains(&first.argument), "the first argument is a descriptor: {first:?}");
+    ensure!(first.wakee_state == State::Sleeping && first.wakee_prio.nice() == Some(0), "{first:?}");
+    Ok(())
+}
+
+fn a_timer_wakes_from_an_interrupt_and_its_time_is_recorded() -> Outcome {
+    let _module = Module::load("")?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE))?;
+    let me = std::process::id();
+    // The event that is waited for is the timer itself.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    tracing.stop()?;
+    let events = tracing.read()?;
+    let waking = events.iter().find_map(|happened| match happened.event {
+        Event::Waking(waking) if waking.wakee == me && waking.context == Where::HardIrq => Some((happened, waking)),
+        _ => None,
+    });
+    let (happened, waking) = waking.context("no wake-up by a timer")?;
+    ensure!(waking.wakee_call == Some(libc::SYS_clock_nanosleep as u16), "{waking:?}");
+    // Around it lies the timer's interrupt, on the same CPU.
+    let around = events.iter().any(|other| match other.event {
+        Event::Irq(irq) => {
+            other.cpu == happened.cpu
+                && irq.class != IrqClass::Soft
+                && other.ns >= happened.ns
+                && other.ns - irq.duration_ns <= happened.ns
+                && irq.nested_ns <= irq.duration_ns
+        }
+        _ => false,
+    });
+    ensure!(around, "no interrupt around {happened:?}");
+    let interrupts = events.iter().filter(|happened| matches!(happened.event, Event::Irq(_))).count() as u64;
+    ensure!(interrupts == tracing.counts().interrupts, "{interrupts} of {:?}", tracing.counts());
+    Ok(())
+}
+
+fn an_execve_is_told_with_its_path_and_name() -> Outcome {
+    let _module = Module::load("")?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::LIFE))?;
+    let long = format!("/{}bin/busybox", "tmp/../".repeat(60));
+    for path in ["/bin/busybox", &long] {
+        let status = std::process::Command::new(path).arg("true").status()?;
+        ensure!(status.success());
+    }
+    tracing.stop()?;
+    let mut execs: Vec<(Exec, Vec<u8>)> = vec![];
+    let mut named = false;
+    for ring in &mut tracing.rings {
+        for happened in ring.read()? {
+            match happened.event {
+                Event::Exec(exec) => execs.push((exec, vec![])),
+                Event::Text(text) => execs.last_mut().context("a text alone")?.1.extend(text.bytes),
+                Event::Name(name) => named |= name.bytes() == b"busybox",
+                _ => {}
+            }
+        }
+    }
+    ensure!(execs.len() == 2 && named, "{execs:?}");
+    for (exec, text) in execs {
+        let path = &text[..exec.text_bytes.into()];
+        ensure!(text.len() == exec.text_records() * TEXT_BYTES && exec.tid == exec.old_tid && exec.tid == exec.tgid);
+        if exec.path_bytes == 12 {
+            ensure!(path == b"/bin/busybox");
+        } else {
+            ensure!(usize::from(exec.path_bytes) == long.len() && path.len() == 240 && long.as_bytes().ends_with(path));
+        }
+    }
     Ok(())
 }
