@@ -23,6 +23,7 @@ flex flex
 gcc gcc
 make make
 pahole pahole
+pkg-config pkgconf
 python3 python3-minimal
 rustc rustc
 xz xz-utils

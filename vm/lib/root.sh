@@ -12,7 +12,7 @@ ROOT_RECIPE=3
 # What a kernel tree and a module in Rust need, besides the C compiler that built the kernel; busybox is the guest's.
 ROOT_COMPILERS=(
     bc bindgen bison busybox-static flex gcc kmod libc6-dev libelf-dev libssl-dev make
-    pahole python3-minimal rust-src rustc util-linux xz-utils zlib1g-dev
+    pahole pkgconf python3-minimal rust-src rustc util-linux xz-utils zlib1g-dev
 )
 # What checks the programs and what the guest runs on; they are Debian 13's, whatever the kernel.
 ROOT_PROGRAMS=(ca-certificates cargo qemu-system-x86 rust-clippy rustfmt)

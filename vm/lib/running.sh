@@ -36,8 +36,10 @@ running_tree() {
     local tmp=$1 headers=$2 tarball=$3
     tree_unpack "$tarball" "$tmp/tree"
     tree_configure "$tmp/tree" "$headers"
+    tree_configure_again "$tmp/tree" "$RUNNING_RELEASE" >&2
+    tree_check "$tmp/tree" "$headers"
     tree_make "$tmp/tree" "$RUNNING_RELEASE" >&2
-    tree_check "$tmp/tree" "$RUNNING_RELEASE" "$headers"
+    tree_is_made "$tmp/tree" "$RUNNING_RELEASE"
     mkdir -p "$MP3_CACHE/running"
     mv "$tmp/tree" "$RUNNING_DIR"
 }

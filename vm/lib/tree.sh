@@ -53,20 +53,27 @@ tree_toolchain() {
     fi
 }
 
+# tree_configure_again DIR RELEASE: settles the configuration with the tools that are here. Runs where the compilers are.
+tree_configure_again() {
+    tree_run "$@" "RUSTC=$TREE_RUSTC" olddefconfig
+}
+
 # tree_make DIR RELEASE: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
+tree_make() {
+    tree_run "$@" "RUSTC=$TREE_RUSTC" prepare modules_prepare && return
+    echo "not without the kernel's own code; once more, with it" >&2
+    tree_run "$@" olddefconfig prepare modules_prepare
+}
+
+# tree_run DIR RELEASE MAKE-ARGUMENT...
 #
 # The release is given, since Debian's is not always the source's version and a suffix (7.3.0-rc7 is 7.3-cloud-amd64), and
 # without it the module's version magic would not be the kernel's.
-tree_make() {
-    local dir=$1 release=$2 compiler made
+tree_run() {
+    local dir=$1 release=$2 compiler
+    shift 2
     compiler=$(tree_compiler "$dir")
-    made=(
-        make --silent -C "$dir" -j"$(nproc)" "CC=$compiler" "HOSTCC=${compiler##*-linux-gnu-}" "KERNELRELEASE=$release"
-        olddefconfig prepare modules_prepare
-    )
-    "${made[@]}" "RUSTC=$TREE_RUSTC" && return
-    echo "not without the kernel's own code; once more, with it" >&2
-    "${made[@]}"
+    make --silent -C "$dir" -j"$(nproc)" "CC=$compiler" "HOSTCC=${compiler##*-linux-gnu-}" "KERNELRELEASE=$release" "$@"
 }
 
 # tree_lost DIR HEADERS: prints the options of the kernel's configuration that olddefconfig changed, as the kernel has them. What
@@ -80,9 +87,9 @@ tree_options() {
         grep -vE '^CONFIG_((GCC|CLANG|AS|LD|LLD|PAHOLE|RUSTC|RUSTC_LLVM|RUSTC_LLVM_MAJOR)_VERSION|[A-Z]*_VERSION_TEXT)=' | sort
 }
 
-# tree_check DIR RELEASE HEADERS: fails with a reason if the tree would not build what the kernel loads.
+# tree_check DIR HEADERS: fails with a reason if what is made with this configuration would not fit the kernel.
 tree_check() {
-    local dir=$1 release=$2 headers=$3 lost
+    local dir=$1 headers=$2 lost
     # Kconfig drops in silence what a tool is missing for, and then structures have other sizes than the kernel's: without pahole,
     # for example, there is no BTF, and struct module is shorter.
     mapfile -t lost < <(tree_lost "$dir" "$headers")
@@ -90,7 +97,6 @@ tree_check() {
     # Another compiler gives the kernel's functions other names.
     [[ $(tree_rustc "$dir") == "$(tree_rustc "$headers")" ]] ||
         die "$dir: the kernel was built by '$(tree_rustc "$headers")', and this is '$(tree_rustc "$dir")'"
-    tree_is_made "$dir" "$release"
 }
 
 # tree_is_made DIR RELEASE: fails with a reason if something of the tree is missing.
