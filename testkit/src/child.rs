@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Processes under test: children that do what they are told, when they are told.
+//! Processes under test: children whose steps the test controls.
 
 use anyhow::{bail, ensure, Result};
 use nix::sys::signal::{kill, Signal};
@@ -144,7 +144,7 @@ impl Child {
         }
     }
 
-    /// Waits until it is dead, buries it, and returns what it used.
+    /// Waits until it is dead, reaps it, and returns what it used.
     pub fn wait(mut self) -> Result<Usage> {
         self.reaped = true;
         wait4(self.pid)
@@ -196,6 +196,9 @@ const LAST_JIFFY_NS: u64 = 4_000_000;
 /// `wait4` rounds user and system time down to 1 us each.
 const ROUNDING_NS: u64 = 2_000;
 
+/// How far CPU time by the final record and by `wait4` may lie apart, with `wait4`'s rounding, ns.
+pub const CPU_BOUND_NS: u64 = LAST_JIFFY_NS + ROUNDING_NS;
+
 impl Usage {
     /// Compares CPU time that was recorded with what `wait4` reports, less what had been used before; returns the difference, ns.
     ///
@@ -205,7 +208,7 @@ impl Usage {
         let used_ns = self.cpu_ns.saturating_sub(before_ns);
         let apart_ns = used_ns.abs_diff(recorded_ns);
         if std::env::var_os("MP3_EXACT_CLOCK").is_some() {
-            ensure!(apart_ns <= LAST_JIFFY_NS + ROUNDING_NS, "{recorded_ns} ns recorded, {used_ns} by wait4");
+            ensure!(apart_ns <= CPU_BOUND_NS, "{recorded_ns} ns recorded, {used_ns} by wait4");
         }
         Ok(apart_ns)
     }
@@ -245,6 +248,11 @@ impl Pages {
         // SAFETY: The mapping is ours. Huge pages would make one fault of 512.
         unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
         Pages { start: start.cast(), count }
+    }
+
+    /// Where they begin.
+    pub fn address(&self) -> usize {
+        self.start.addr()
     }
 
     /// Pushes them out to swap, as far as the kernel does it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Thousands of processes that do nothing.
+//! Thousands of idle processes.
 
 use crate::child::exit;
 use anyhow::Result;
@@ -39,7 +39,7 @@ impl Crowd {
         &self.pids
     }
 
-    /// Kills and buries the last `count`.
+    /// Kills and reaps the last `count`.
     pub fn kill(&mut self, count: usize) -> Result<Vec<Pid>> {
         let dead = self.pids.split_off(self.pids.len().saturating_sub(count));
         for pid in &dead {

@@ -29,7 +29,7 @@ pub fn open(writable: bool) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(writable).custom_flags(libc::O_SYNC).open(DEVICE_PATH)
 }
 
-/// A mapping of 64-bit words that the kernel, or somebody else, writes.
+/// A mapping of 64-bit words that the kernel or another process writes.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<AtomicU64>,

@@ -8,7 +8,7 @@
 //! | [`module`] | loading and unloading |
 //! | [`status`] | `/proc/mp3/status` |
 //! | [`device`] | `/dev/mp3`, and the ring behind it |
-//! | [`child`] | a process that does what it is told, when it is told |
+//! | [`child`] | a process whose steps the test controls |
 //! | [`crowd`] | thousands that do nothing |
 //! | [`running`] | a program, and what it prints |
 //! | [`kernel`] | the kernel's counters |

@@ -12,10 +12,10 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// A program that says nothing for so long, in ms, will not say what the test waits for.
-const PATIENCE_MS: u16 = 60_000;
+/// How long a program may print nothing before the test gives up, ms.
+const SILENCE_LIMIT_MS: u16 = 60_000;
 
-/// A program that runs, both of its output streams in our hands.
+/// A running program, with its two output streams.
 pub struct Running {
     child: Child,
     stdout: Stream,
@@ -90,7 +90,7 @@ impl Running {
         while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
             let streams = [&self.stdout, &self.stderr];
             let mut fds: Vec<_> = streams.iter().filter_map(|stream| stream.poll_fd()).collect();
-            ensure!(poll(&mut fds, PollTimeout::from(PATIENCE_MS))? > 0, "it neither prints anything nor ends");
+            ensure!(poll(&mut fds, PollTimeout::from(SILENCE_LIMIT_MS))? > 0, "it neither prints anything nor ends");
             self.stdout.take_what_is_there()?;
             self.stderr.take_what_is_there()?;
         }
@@ -156,7 +156,7 @@ impl Stream {
                 return Ok(String::from_utf8(line)?);
             }
             let Some(fd) = self.poll_fd() else { bail!("no more lines, but {:?}", self.text()) };
-            ensure!(poll(&mut [fd], PollTimeout::from(PATIENCE_MS))? > 0, "no line comes");
+            ensure!(poll(&mut [fd], PollTimeout::from(SILENCE_LIMIT_MS))? > 0, "no line comes");
             self.read()?;
         }
     }

@@ -3,7 +3,7 @@
 //! Allocations and copies from user space that fail on demand: fault injection, one failure at a time.
 //!
 //! The kernel counts down for one task (`/proc/self/fail-nth`) and fails the N-th thing in it that can fail: an
-//! allocation from the slab or of pages, or a copy to or from user space. Nobody else is touched.
+//! allocation from the slab or of pages, or a copy to or from user space. Other tasks are not affected.
 
 use crate::debugfs;
 use crate::test::Skip;

@@ -6,6 +6,8 @@
 //! Suites whose name begins with `timing` measure time. They belong into a guest whose clock counts instructions, where a
 //! busy host cannot make them fail; all others run on two or more CPUs in real time.
 
+mod before;
+mod cgroup;
 mod debugfs;
 mod fuzz;
 mod harness;
@@ -17,6 +19,8 @@ mod programs;
 mod shared;
 mod suites;
 mod test;
+mod userfaultfd;
+mod zram;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -55,7 +59,8 @@ fn main() -> ExitCode {
     let tests: Vec<_> = all.into_iter().filter(|test| wanted(&test.name(), &arguments.filters)).collect();
     if arguments.list {
         for test in tests {
-            println!("{}", test.name());
+            // As libtest prints it.
+            println!("{}: test", test.name());
         }
         return ExitCode::SUCCESS;
     }

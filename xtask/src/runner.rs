@@ -63,6 +63,7 @@ impl Runner {
                 ),
                 Runner::new("host: the choice of a kernel", "choice", 600, "vm/tests/choice"),
                 Runner::new("host: a bare machine, and metadata without code", "bare", 600, "vm/tests/bare"),
+                Runner::new("host: make install and uninstall", "install", 120, "vm/tests/install"),
             ],
             Place::Vm => {
                 // The tests load the module themselves, each as it needs it.
@@ -78,6 +79,12 @@ impl Runner {
                         "load",
                         "",
                         "mp3-tests stress histories fuzz",
+                    ),
+                    guest(
+                        "four CPUs",
+                        "four-cpus",
+                        "--cpus 4 ",
+                        "mp3-tests accounting lives readers stress::half stress::readers",
                     ),
                     // The guest's clock counts instructions there, so that a busy host cannot fail a test of time.
                     guest(
@@ -113,7 +120,7 @@ impl Runner {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
         match self.list {
             "host" => Some(words("vm/cargo test --workspace -- --list")),
-            "module" | "load" | "timing" => {
+            "module" | "load" | "four-cpus" | "timing" => {
                 let begin = self.command.iter().position(|word| word == "mp3-tests")?;
                 let mut command = words(&format!("{GUEST_TESTS} --list"));
                 command.extend_from_slice(&self.command[begin + 1..]);

@@ -200,7 +200,7 @@ impl<'a> Actor<'a> {
             }
             Call::Kill(slot, signal) => match process.child(slot) {
                 0 => return Err(Errno::ESRCH),
-                // Another thread may be burying it: then the number is nobody's yet, as numbers go far before they come again.
+                // Another thread may be reaping it. Its number is free then, and PIDs go round before one is reused.
                 // SAFETY: No memory.
                 pid => i64::from(unsafe { libc::kill(pid, signal) }),
             },
@@ -210,7 +210,7 @@ impl<'a> Actor<'a> {
                 if pid == 0 {
                     enter(kind, back);
                 }
-                // SAFETY: Our child; nobody else knows its number.
+                // SAFETY: Our child; no other code knows its number.
                 i64::from(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) })
             }
             // SAFETY: Always callable.
@@ -267,7 +267,7 @@ fn close(fd: i32) -> i32 {
 
 /// The life of a child, by system calls only.
 fn live(process: &Process, what: u8, parent: i32) -> ! {
-    // SAFETY: System calls with constant arguments; the arena's mappings are nobody's, and the memory that `exec` wants is constant.
+    // SAFETY: System calls with constant arguments; nothing refers to the arena's mappings, and the memory that `exec` reads is constant.
     unsafe {
         // None outlives who forked it, also if that is killed.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);

@@ -73,7 +73,7 @@ pub fn run(steps: &[Step]) -> Result<u64> {
         let group = Pid::from_raw(child.pid());
         ended.push(child.wait()?.status);
         // A child that was stopped before it could ask to die with its parent would be there for ever, and hold what it has
-        // open. Where nobody is left there is no such group.
+        // open. Where no process is left there is no such group.
         let _ = killpg(group, Signal::SIGKILL);
     }
     let killed = 128 + Signal::SIGKILL as i32;
@@ -101,7 +101,7 @@ fn act(steps: &[Step], number: usize, calls: &Shared) -> Result<()> {
                 scope.spawn(move || {
                     let mut actor = Actor::new(process);
                     let mut odd = None;
-                    // From here on nobody maps anything but by a step.
+                    // From here on only steps map memory.
                     begin.wait();
                     for step in steps.iter().filter(|step| (step.process, step.thread) == (number, thread)) {
                         calls[0].fetch_add(1, Ordering::Relaxed);

@@ -29,7 +29,7 @@ pub enum Who {
     Caller,
     /// A child of its.
     Child(ChildSlot),
-    /// A number, whoever that is.
+    /// Any number, whichever process that is.
     Number(i64),
 }
 

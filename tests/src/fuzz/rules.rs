@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::PollTimeout;
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::process::parent_id;
 use std::time::{Duration, Instant};
 use testkit::device::Samples;
 use testkit::log::Log;
@@ -50,8 +51,8 @@ pub struct Observer {
     /// Of each registration, whether its final record came.
     registrations: HashMap<u64, bool>,
     log: Option<Log>,
-    /// A rule for showing that a broken one is found: nobody ever registers.
-    pub nobody_registers: bool,
+    /// A rule with which to show that a broken rule is found: no process is ever registered.
+    pub none_registered: bool,
 }
 
 /// What only grows, or is where it was.
@@ -64,17 +65,10 @@ impl Observer {
         let samples = Samples::at(0)?;
         let constants = (0..word::RESERVED).map(|index| samples.memory.load_acquire(index)).collect();
         let log = Some(Log::here());
-        Ok(Observer {
-            samples,
-            constants,
-            growing: [0; 6],
-            registrations: HashMap::new(),
-            log,
-            nobody_registers: false,
-        })
+        Ok(Observer { samples, constants, growing: [0; 6], registrations: HashMap::new(), log, none_registered: false })
     }
 
-    /// Checks everything, with nobody else at work. What is registered is unregistered.
+    /// Checks everything, while no other process calls. What is registered is unregistered.
     pub fn check(&mut self) -> Result<()> {
         let complaints = self.log.replace(Log::here()).and_then(Log::complaints);
         if let Some(complaints) = complaints {
@@ -101,7 +95,7 @@ impl Observer {
             let open = self.registrations.values().filter(|&&is_final| !is_final).count();
             ensure!(open == 0, "{open} registrations without a final record");
         }
-        ensure!(!self.nobody_registers || self.samples.reader.position() == 0, "somebody registered");
+        ensure!(!self.none_registered || self.samples.reader.position() == 0, "a process was registered");
         Ok(())
     }
 
@@ -148,8 +142,8 @@ impl Observer {
     }
 }
 
-/// That the processes of a batch are gone, all that they forked included: whoever is left may hold the module.
-pub fn nobody_is_left() -> Result<()> {
+/// Checks that the processes of a batch are gone, with all that they forked: one that is left may hold the module.
+pub fn no_process_is_left() -> Result<()> {
     let begun = Instant::now();
     loop {
         let left = others()?;
@@ -162,15 +156,16 @@ pub fn nobody_is_left() -> Result<()> {
     }
 }
 
-/// Processes of this program but this one, with what they are doing.
+/// Processes of this program but this one and the harness above it, with what they are doing.
 fn others() -> Result<Vec<String>> {
+    let known = [std::process::id(), parent_id()];
     let own = fs::read_to_string("/proc/self/comm")?;
     let mut others = vec![];
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
         let numeric = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
-        if numeric.is_none_or(|pid| pid == std::process::id()) || read("comm") != own {
+        if numeric.is_none_or(|pid| known.contains(&pid)) || read("comm") != own {
             continue;
         }
         let of = |key: &str| read("status").lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();

@@ -2,15 +2,16 @@
 
 //! The numbers: to the fault what the kernel itself reports, whatever a process does.
 
+use crate::before::{check_series, Before};
 use crate::test::Outcome;
 use crate::tests;
-use abi::record::{Flags, SampleRecord, Totals};
+use abi::record::{Flags, SampleRecord};
 use anyhow::{ensure, Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::execv;
 use std::fs;
 use std::sync::Barrier;
-use testkit::child::{exit, Child, Pages, Usage};
+use testkit::child::{exit, Child, Pages};
 use testkit::device::Samples;
 use testkit::module::Module;
 use testkit::{files, kernel, status};
@@ -35,52 +36,7 @@ tests![
 
 const ROUNDS: usize = 8;
 
-/// A process when it was registered.
-struct Before {
-    pid: i32,
-    faults: (u64, u64),
-    runtime_ns: u64,
-}
-
-impl Before {
-    /// Registers a child that sleeps, so that its counters stand still meanwhile.
-    fn register(child: &Child) -> Result<Self> {
-        let pid = child.pid();
-        kernel::wait_until_asleep(pid)?;
-        let before = Before { pid, faults: kernel::faults(pid)?, runtime_ns: kernel::runtime_ns(pid)? };
-        status::register(pid)?;
-        Ok(before)
-    }
-
-    /// Compares the last record with what `wait4` said of the whole life.
-    fn compare(&self, records: &[SampleRecord], usage: &Usage) -> Outcome {
-        check_series(records)?;
-        let last = records.last().context("a record")?;
-        ensure!(last.flags.contains(Flags::FINAL | Flags::EXITED), "{:?}", last.flags);
-        ensure!(last.pid == self.pid);
-        let totals = last.totals;
-        ensure!(totals.minor_faults == usage.minor_faults - self.faults.0, "{totals:?} {usage:?}");
-        ensure!(totals.major_faults == usage.major_faults - self.faults.1, "{totals:?} {usage:?}");
-        usage.compare_cpu(totals.cpu_ns(), self.runtime_ns)?;
-        Ok(())
-    }
-}
-
-/// What is true of every sequence of records of one registration.
-fn check_series(records: &[SampleRecord]) -> Outcome {
-    let first = records.first().context("records")?;
-    ensure!(first.flags.contains(Flags::FIRST) && first.totals == Totals::default());
-    for (n, pair) in records.windows(2).enumerate() {
-        let (earlier, later) = (&pair[0], &pair[1]);
-        ensure!(earlier.registration == later.registration && earlier.pid == later.pid);
-        ensure!(earlier.sequence < later.sequence && earlier.time_ns <= later.time_ns && earlier.tick <= later.tick);
-        ensure!(later.totals.at_least(&earlier.totals) == later.totals, "a total fell: {earlier:?} {later:?}");
-        ensure!(!earlier.flags.contains(Flags::FINAL) && !later.flags.contains(Flags::FIRST), "record {n}");
-    }
-    Ok(())
-}
-
-/// The sampler tells at a glance what stands still: that must be true, and end with the first move.
+/// The sampler does not read a process again whose fingerprint is unchanged. That must be right, and end with its first fault.
 fn a_process_that_sleeps_and_moves_and_sleeps() -> Outcome {
     let _module = Module::load("rate_hz=100")?;
     let mut samples = Samples::from_here()?;
@@ -215,7 +171,7 @@ fn a_process_reaped_before_the_next_tick() -> Outcome {
     let usage = child.wait()?;
     ensure!(usage.status == 0);
     let records = samples.until_final(before.pid)?;
-    // The registration, perhaps a tick in the middle, and the last one, of a process that nobody can find any more.
+    // The registration, perhaps a tick in the middle, and the final record, of a process that has no PID any more.
     ensure!(records.len() <= 3, "{}", records.len());
     before.compare(&records, &usage)
 }

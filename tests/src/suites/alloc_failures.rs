@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Allocations that fail, at every step of what the module does, one at a time: a clean error, nothing changed, nothing
-//! lost, and the module goes on. What is lost in silence is found by `leaks`, which runs later.
+//! lost, and the module goes on. Memory that is leaked is found by `leaks`, which runs later.
 
 use crate::injection::Injector;
 use crate::test::Outcome;
@@ -129,7 +129,7 @@ fn register_at_every_step(others: usize) -> Outcome {
             let undone = write(&file, undo.as_bytes());
             ensure!(undone == if outcome.is_ok() { Ok(undo.len()) } else { Err(Errno::ENOENT) }, "U: {undone:?}");
             if outcome.is_ok() {
-                // The table has grown, and becomes small again only when it is empty: the next step shall find it full.
+                // The table has grown, and shrinks only when it is empty. The next step must find it full.
                 all(status::unregister)?;
                 all(status::register)?;
             }

@@ -118,7 +118,7 @@ fn nothing_is_lost_between_the_sums() -> Outcome {
     after += first.wait()?.minor_faults;
     status::unregister(children[0].pid())?;
     status::unregister(children[1].pid())?;
-    // The first one's last words may come with the next tick: nobody is registered after it.
+    // The first one's final record may come with the next tick. No process is registered after it.
     while samples.memory.load_acquire(word::REGISTERED) > 0 {
         std::thread::yield_now();
     }

@@ -38,7 +38,7 @@ tests![
     users_profile_their_own_processes_only,
     the_opener_counts_and_not_the_writer,
     a_container_registers_its_own_init,
-    the_buried_are_not_listed,
+    reaped_processes_are_not_listed,
 ];
 
 /// Runs `body` in a child as user and group 1000, without capabilities. It returns 0 or the error's number.
@@ -329,7 +329,7 @@ fn a_container_registers_its_own_init() -> Outcome {
             ForkResult::Child => {
                 let register = status::write(b"R 1\n");
                 let listed = status::read().unwrap_or_default();
-                // PID 1 in here, and nobody else; out there the host's own number.
+                // PID 1 inside, and no other process; outside, the host's number.
                 let right = register == Ok(4) && listed.len() == 1 && listed[0].0 == 1;
                 exit(i32::from(!right));
             }
@@ -366,7 +366,7 @@ fn a_container_registers_its_own_init() -> Outcome {
     Ok(())
 }
 
-fn the_buried_are_not_listed() -> Outcome {
+fn reaped_processes_are_not_listed() -> Outcome {
     // The tick that will find it dead is a second away.
     let _module = Module::load("rate_hz=1")?;
     let child = Child::idle()?;

@@ -49,7 +49,8 @@ fn system_calls() -> Outcome {
     loop {
         announce(seed, number)?;
         let steps = batch::steps(seed, number);
-        match batch::run(&steps).and_then(|made| observer.check().and_then(|()| rules::nobody_is_left()).map(|()| made))
+        match batch::run(&steps)
+            .and_then(|made| observer.check().and_then(|()| rules::no_process_is_left()).map(|()| made))
         {
             Ok(made) => calls += made,
             Err(error) => {
@@ -72,7 +73,7 @@ fn system_calls() -> Outcome {
     Ok(())
 }
 
-/// Says on the console what comes now: if the kernel dies of it, that is the last line.
+/// Writes the next batch's number to the kernel's log: if the kernel dies of it, that is the last line.
 fn announce(seed: u64, batch: u64) -> Result<()> {
     fs::write("/dev/kmsg", format!("mp3-tests: MP3_FUZZ_SEED={seed} MP3_FUZZ_BATCH={batch}\n")).context("/dev/kmsg")
 }
@@ -102,20 +103,20 @@ fn report(seed: u64, number: u64, steps: &[Step], error: &anyhow::Error) -> Outc
     bail!("seed {seed}, batch {number}: {error:#}")
 }
 
-/// What the fuzzer would do if the module broke a rule, shown with one that it does break: nobody registers.
+/// Shows what the fuzzer does if the module breaks a rule, with a rule that it does break: no process is ever registered.
 fn a_broken_rule_is_found_and_shortened() -> Outcome {
     let broken = |steps: &[Step]| -> Result<bool> {
         let module = Module::load(PARAMETERS)?;
         let mut observer = Observer::new()?;
-        observer.nobody_registers = true;
+        observer.none_registered = true;
         batch::run(steps)?;
-        let broken = observer.check().is_err_and(|error| error.to_string() == "somebody registered");
+        let broken = observer.check().is_err_and(|error| error.to_string() == "a process was registered");
         drop(observer);
         module.unload()?;
         Ok(broken)
     };
     let steps = batch::steps(1, 0);
-    ensure!(broken(&steps)?, "nobody registered: what does the fuzzer call?");
+    ensure!(broken(&steps)?, "no process was registered: what does the fuzzer call?");
     ensure!(!broken(&[])?);
     let mut trouble = None;
     let least = shrink(&steps, 200, |steps| {

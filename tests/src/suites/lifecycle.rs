@@ -161,7 +161,7 @@ fn a_hundred_rounds_leave_nothing_behind() -> Outcome {
             status::register(child.pid())?;
         }
         let mapping = map_both()?;
-        // One of them dies, and nobody has noticed when the module goes.
+        // One of them dies, and no tick has seen it when the module is unloaded.
         drop(children);
         drop(mapping);
         module.unload()

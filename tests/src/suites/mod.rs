@@ -4,15 +4,20 @@
 
 mod accounting;
 mod alloc_failures;
+mod cgroups;
 pub mod classic;
+mod clock_steps;
 mod commands;
 
+mod extremes;
 mod fuzz;
 mod harness;
 pub mod histories;
 mod leaks;
 mod lifecycle;
+mod lives;
 mod mapping;
+mod memory;
 mod monitor;
 mod programs;
 mod readers;
@@ -31,6 +36,11 @@ pub fn all() -> Vec<Test> {
         commands::tests(),
         mapping::tests(),
         accounting::tests(),
+        memory::tests(),
+        lives::tests(),
+        cgroups::tests(),
+        clock_steps::tests(),
+        extremes::tests(),
         histories::tests(),
         readers::tests(),
         classic::tests(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Time: for a guest whose clock counts instructions.
+//! Timing, for a guest whose clock counts instructions.
 
 use crate::suites::classic;
 use crate::test::Outcome;
@@ -83,7 +83,7 @@ fn thirteen_thousand_classic_records_wrap() -> Outcome {
     let mut samples = Samples::from_here()?;
     let child = Child::idle()?;
     status::register(child.pid())?;
-    // Nobody reads the first 13,000: the oldest 1000 are overwritten.
+    // The first 13,000 are not read, so the oldest 1000 are overwritten.
     let mut records = vec![];
     while records.len() < 13_001 {
         records.extend(samples.wait()?);

@@ -21,7 +21,7 @@ tests![
     what_the_module_refuses_is_not_run,
     register_unregister_and_list,
     an_interrupted_workload_unregisters,
-    a_users_own_processes_and_nobody_elses,
+    a_user_registers_only_processes_of_his_own,
 ];
 
 fn run_registers_before_the_first_instruction() -> Outcome {
@@ -92,7 +92,7 @@ fn register_unregister_and_list() -> Outcome {
     let children = [Child::idle()?, Child::idle()?, Child::idle()?];
     let [a, b, c] = [0, 1, 2].map(|n| children[n].pid());
     let listed = || -> Result<Vec<i32>> { Ok(status::read()?.iter().map(|&(pid, _)| pid).collect()) };
-    // One bad and one that is one too many do not keep the others from their turn.
+    // A PID that does not exist and one too many do not keep the others from being registered.
     let ended = userapp(&format!("register {a} 2147483647 {b} {a} {c}"))?;
     ensure!(ended.status.code() == Some(1), "{ended:?}");
     let messages: Vec<_> = ended.stderr.lines().collect();
@@ -111,7 +111,7 @@ fn register_unregister_and_list() -> Outcome {
     for (row, pid) in rows[1..].iter().zip([a, b]) {
         let times = status::read()?;
         let user_ns = times.iter().find(|&&(listed, _)| listed == pid).context("a line for it")?.1;
-        // They sleep, so their time stands still.
+        // They sleep, so their time does not change.
         ensure!(row[..] == [&*pid.to_string(), &*format!("{:.6}", user_ns as f64 / 1e9), "mp3-tests"], "{ended:?}");
     }
 
@@ -130,7 +130,7 @@ fn an_interrupted_workload_unregisters() -> Outcome {
     for (signal, last_words) in [
         (Signal::SIGINT, Flags::FINAL),
         (Signal::SIGTERM, Flags::FINAL),
-        // It can do nothing then; the module itself notices.
+        // It cannot unregister itself then; the module notices its death.
         (Signal::SIGKILL, Flags::FINAL | Flags::EXITED),
     ] {
         let mut samples = Samples::from_here()?;
@@ -153,7 +153,7 @@ fn an_interrupted_workload_unregisters() -> Outcome {
     Ok(())
 }
 
-fn a_users_own_processes_and_nobody_elses() -> Outcome {
+fn a_user_registers_only_processes_of_his_own() -> Outcome {
     let _module = Module::load("")?;
     let as_user = |name: &str, line: &str| run(program(name, line).uid(1000).gid(1000));
     for line in ["1 R 100 --pause 0", "run -- true"] {
@@ -174,7 +174,7 @@ fn a_users_own_processes_and_nobody_elses() -> Outcome {
     let ended = as_user("userapp", &format!("unregister {pid}"))?;
     ensure!(ended.status.code() == Some(1) && ended.stderr == message("unregister"), "{ended:?}");
     ensure!(status::read()?.len() == 1);
-    // What is registered is no secret; what was counted is root's.
+    // Every user may see which processes are registered; only root may see their counters.
     let ended = as_user("userapp", "list")?;
     ensure!(ended.status.success() && ended.stdout.contains(&pid.to_string()), "{ended:?}");
     let ended = as_user("monitor", "--drain")?;

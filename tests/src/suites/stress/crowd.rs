@@ -58,7 +58,7 @@ pub fn half_of_them_die_all_the_time() -> Outcome {
     // 26 ticks of 10,000 fit into the ring: 13 seconds between two reads.
     let _module = Module::load("rate_hz=2 ring_records=262144")?;
     let mut samples = Samples::from_here()?;
-    // Somebody reads the list all the time.
+    // Another process reads the list all the time.
     let _lister = Child::spawn(|_| loop {
         let listed = status::read().expect("a list");
         let pids: HashSet<_> = listed.iter().map(|(pid, _)| pid).collect();

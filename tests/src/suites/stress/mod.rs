@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Load: everything at once, and for long.
+//! Load: everything at once, for a long time.
 //!
 //! Short by default. `MP3_STRESS_ROUNDS`, `MP3_STRESS_SECONDS` and `MP3_STRESS_PROCESSES` make it long; `make stress` does.
 
@@ -13,7 +13,7 @@ mod stall;
 
 use crowd::half_of_them_die_all_the_time;
 use pids::a_reused_pid_is_another_process;
-use readers::readers_that_tear_stop_and_die_harm_nobody;
+use readers::readers_that_tear_stop_and_die_do_no_harm;
 use reload::reload_under_load;
 use rights::a_user_changes_nothing;
 use stall::a_stall_is_a_gap_and_no_burst;
@@ -23,7 +23,7 @@ crate::tests![
     half_of_them_die_all_the_time within limit(),
     a_reused_pid_is_another_process within limit(),
     a_stall_is_a_gap_and_no_burst within limit(),
-    readers_that_tear_stop_and_die_harm_nobody within limit(),
+    readers_that_tear_stop_and_die_do_no_harm within limit(),
     a_user_changes_nothing,
 ];
 

@@ -28,7 +28,7 @@ const KILLED: usize = 0;
 const FORKED: usize = 1;
 const TORN: usize = 2;
 
-pub fn readers_that_tear_stop_and_die_harm_nobody() -> Outcome {
+pub fn readers_that_tear_stop_and_die_do_no_harm() -> Outcome {
     let duration = seconds()?;
     let hz = {
         let _module = Module::load("")?;
@@ -142,7 +142,7 @@ fn tear(seed: u64, shared: &Shared) -> ! {
             let length = count.min(40) * PAGE_BYTES;
             // What fails because an earlier call made a hole is as good as what succeeds.
             match random.below(5) {
-                // SAFETY: Pages of the mapping or of a hole in it; nobody looks at them again, and the process has one thread
+                // SAFETY: Pages of the mapping or of a hole in it; they are not used again, and the process has one thread
                 // that maps nothing meanwhile.
                 0 => drop(unsafe { libc::munmap(start, length) }),
                 // SAFETY: As above.

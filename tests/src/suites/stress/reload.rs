@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module comes and goes while everybody uses it.
+//! The module is loaded and unloaded while other processes use it.
 
 use super::rounds;
 use crate::shared::Shared;
@@ -40,7 +40,7 @@ pub fn reload_under_load() -> Outcome {
         "    {rounds} times loaded and unloaded in {:.0} s; the workers' rounds: {done:?}",
         begun.elapsed().as_secs_f64()
     );
-    // What died last is really free only after a grace period.
+    // The last objects are freed only after a grace period.
     let begun = Instant::now();
     loop {
         let after = measure()?;
@@ -78,7 +78,7 @@ fn cycle(rounds: u64) -> Result<Vec<u64>> {
                     exit(1);
                 }
                 shared[n + 1].fetch_add(1, Ordering::Relaxed);
-                // Everybody's chance, also that of who unloads.
+                // The other workers, and the process that unloads, get their turn.
                 std::thread::sleep(Duration::from_micros(random.below(3000)));
             }
         })?);
@@ -90,7 +90,7 @@ fn cycle(rounds: u64) -> Result<Vec<u64>> {
         let module = Module::load("rate_hz=250 ring_records=1024")?;
         let before = counts();
         let begun = Instant::now();
-        // Everybody twice: once at least from beginning to end with the module there.
+        // Every worker twice: at least one of its rounds began and ended with the module loaded.
         while counts().iter().zip(&before).any(|(now, before)| *now < before + 2) {
             if begun.elapsed() > Duration::from_secs(60) {
                 result = result.and_then(|()| bail!("round {round}: a worker stands still: {:?}", counts()));
@@ -111,7 +111,7 @@ fn cycle(rounds: u64) -> Result<Vec<u64>> {
     result.map(|()| counts())
 }
 
-/// What a call may say when the module goes or is not there.
+/// Errors that a call may return while the module is being unloaded or is not loaded.
 fn gone(errno: Errno) -> bool {
     // procfs says EIO for a file whose entry was removed; a misc device without a driver is ENODEV or ENXIO.
     matches!(errno, Errno::ENOENT | Errno::EIO | Errno::ENODEV | Errno::ENXIO)

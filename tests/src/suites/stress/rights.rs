@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A user without rights at every entry there is.
+//! An unprivileged user tries every file and every call of the module.
 
 use crate::test::Outcome;
 use abi::device::{DEVICE_PATH, MP3_IOC_SET_POSITION, SAMPLES_OFFSET, STATUS_PATH};
@@ -28,8 +28,7 @@ pub fn a_user_changes_nothing() -> Outcome {
     let _module = Module::load("")?;
     let samples = Samples::from_here()?;
     let victims = [Child::idle()?, Child::idle()?];
-    // One registered and one not: neither U nor R may work. No tick is to change the header meanwhile, so it is a stopped
-    // comparison: what ticks change is left out.
+    // One is registered and one is not: neither U nor R may work. Words of the header that ticks change are not compared.
     status::register(victims[0].pid())?;
     let pids = [victims[0].pid(), victims[1].pid(), getpid().as_raw(), 1, 2];
     for name in ["as a user", "as root of a user namespace", "as init of a user's PID namespace"] {
@@ -55,7 +54,7 @@ pub fn a_user_changes_nothing() -> Outcome {
     Ok(())
 }
 
-/// What nobody but ticks and those with rights may change: the list, the constant part of the header, how many are registered,
+/// What only ticks and privileged users may change: the list, the constant part of the header, how many are registered,
 /// the session's start, and what sysfs says.
 fn state(samples: &Samples) -> Result<(Vec<i32>, Vec<u64>, Vec<String>)> {
     let pids = status::read()?.into_iter().map(|(pid, _)| pid).collect();
@@ -89,7 +88,7 @@ fn in_new_pid_namespace(pids: &[i32]) -> Result<()> {
     match unsafe { fork()? } {
         ForkResult::Child => {
             let outcome = sweep(&[]).and_then(|()| {
-                // Nobody out there has a number in here, so nobody is listed, and none of the numbers is anybody.
+                // No process outside has a number in this namespace, so none is listed and none of the numbers can be used.
                 ensure!(status::read()?.is_empty(), "processes of another namespace are listed");
                 for pid in pids.iter().filter(|&&pid| pid > 1) {
                     ensure!(status::write(format!("R {pid}").as_bytes()) == Err(Errno::ESRCH));
@@ -155,7 +154,7 @@ fn sweep(pids: &[i32]) -> Result<()> {
     ensure!(map(&name, SAMPLES_OFFSET) == Err(Errno::EBADF));
     ensure!(nix::unistd::read(&name, &mut [0; 8]) == Err(Errno::EBADF));
 
-    // The list, opened in every way: no ioctl, no mmap, nothing that stays.
+    // The list, opened in every mode: no ioctl and no mmap works, and nothing is changed.
     for flags in modes {
         let file = open(STATUS_PATH, flags, Mode::empty()).with_context(|| format!("the list with {flags:?}"))?;
         for command in (0..4096).chain([u64::from(MP3_IOC_SET_POSITION), 0x8008_7033]) {

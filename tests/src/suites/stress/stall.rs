@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A machine on which nothing runs for a while but what has a higher priority than all the rest.
+//! A machine whose CPUs are taken by real-time tasks for a while.
 
 use super::rounds;
 use crate::debugfs;
