@@ -6,8 +6,9 @@ use crate::cli::{Figures, Report};
 use anyhow::{Context, Result};
 use plot::figure::Figure;
 use plot::save;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use studies::figure::{case1, case2};
 use studies::report;
@@ -63,7 +64,7 @@ fn tell(study: &Study) {
             [(&run.profile.path, &run.profile.notices), (&run.processes.path, &run.processes.notices)]
         {
             for notice in notices {
-                eprintln!("studies: {path}: {notice}");
+                let _ = writeln!(io::stderr(), "studies: {path}: {notice}");
             }
         }
     }

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("studies: {error:#}");
+            let _ = writeln!(io::stderr(), "studies: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,7 @@ use crate::signals::Signals;
 use nix::errno::Errno;
 use nix::libc::PIPE_BUF;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +19,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub struct Output<'a> {
     file: File,
     is_regular: bool,
+    /// A regular file that has not been emptied yet.
+    to_empty: bool,
     signals: &'a Signals,
 }
 
@@ -25,7 +28,14 @@ impl<'a> Output<'a> {
     /// Writes to `file`.
     pub fn new(file: File, signals: &'a Signals) -> io::Result<Self> {
         let is_regular = file.metadata()?.is_file();
-        Ok(Output { file, is_regular, signals })
+        Ok(Output { file, is_regular, to_empty: false, signals })
+    }
+
+    /// The same, and a regular file is emptied when it is first written to: what an earlier recording left is not lost to
+    /// one that never began.
+    pub fn replacing(file: File, signals: &'a Signals) -> io::Result<Self> {
+        let output = Self::new(file, signals)?;
+        Ok(Output { to_empty: output.is_regular, ..output })
     }
 
     fn wait_for_room(&self) -> io::Result<()> {
@@ -49,8 +59,17 @@ impl<'a> Output<'a> {
     }
 }
 
+/// Writes a line to standard error. Where that is gone, the program goes on: what it does counts more than what it says.
+pub fn say(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.to_empty {
+            self.file.set_len(0)?;
+            self.to_empty = false;
+        }
         if self.is_regular {
             return self.file.write(bytes);
         }

@@ -52,7 +52,8 @@ impl<'a> Poller<'a> {
             Err(errno) => return Err(errno.into()),
         }
         let [output, _, device] = descriptors.map(|descriptor| descriptor.revents().unwrap_or(PollFlags::POLLERR));
-        if output.contains(PollFlags::POLLERR) {
+        // A pipe reports POLLERR, a socket POLLHUP.
+        if output.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         if device.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL) {

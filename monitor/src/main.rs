@@ -8,7 +8,7 @@ mod waiting;
 use anyhow::Context;
 use clap::Parser;
 use client::machine::Machine;
-use client::output::Output;
+use client::output::{say, Output};
 use client::poller::Poller;
 use client::signals::Signals;
 use client::Device;
@@ -18,6 +18,7 @@ use format::profile::Text;
 use format::Format;
 use monitor::cli::Cli;
 use monitor::{record, RecordError, Sink};
+use nix::sys::signal::Signal;
 use progress::Progress;
 use std::fs::File;
 use std::io;
@@ -31,22 +32,28 @@ fn main() -> ExitCode {
         // The reader has closed the output: no failure of this program.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("monitor: {error:#}");
+            say(format_args!("monitor: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let signals = Signals::block(&[]).context("cannot take signals")?;
+    let signals = Signals::block(&[Signal::SIGHUP]).context("cannot take signals")?;
     let device = Device::open(&cli.device)?;
     let ring = device.samples()?;
     let file = match &cli.output {
-        Some(path) => File::create(path).with_context(|| path.display().to_string())?,
+        Some(path) => {
+            let file = File::options().write(true).create(true).truncate(false).open(path);
+            file.with_context(|| path.display().to_string())?
+        }
         None => File::from(duplicate(io::stdout())?),
     };
     let mut progress = Progress::new(&cli.device, &file);
-    let mut output = Output::new(file, &signals)?;
+    let mut output = match cli.output {
+        Some(_) => Output::replacing(file, &signals)?,
+        None => Output::new(file, &signals)?,
+    };
     let mut format: Box<dyn Format> = match (cli.per_process, cli.json) {
         (true, _) => Box::new(Csv),
         (_, true) => Box::new(Json),
@@ -55,11 +62,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let poller = Poller::new(&device, &signals, duplicate(&output)?);
     let mut waiting = Waiting::new(&device, poller, &mut progress);
     let sink = Sink { format: format.as_mut(), output: &mut output };
-    let machine = Machine::this(ring.header());
+    let mut machine = Machine::this(ring.header());
+    if device.is_image() {
+        machine.wall_clock_offset_ns = None;
+    }
     let recorded = record(ring.memory(), ring.header(), machine, cli.options(), sink, &mut waiting);
     progress.clear();
     let recorded = recorded.map_err(|error| name_output(error, cli))?;
-    eprint!("{}", recorded.summary);
+    say(format_args!("{}", recorded.summary.to_string().trim_end()));
     Ok(())
 }
 

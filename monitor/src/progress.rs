@@ -2,6 +2,7 @@
 
 //! What is said on stderr meanwhile.
 
+use client::output::say;
 use monitor::Summary;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ impl Progress {
     pub fn nothing_yet(&mut self) {
         self.clear();
         let device = self.device.display();
-        eprintln!("monitor: {device}: no process is registered; waiting for one (userapp register PID)");
+        say(format_args!("monitor: {device}: no process is registered; waiting for one (userapp register PID)"));
     }
 
     /// So much was recorded.

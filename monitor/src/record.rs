@@ -394,7 +394,13 @@ mod tests {
     }
 
     fn machine() -> Machine {
-        Machine { host: String::new(), kernel: String::new(), cpus: 1, delays: Delays::Absent }
+        Machine {
+            host: String::new(),
+            kernel: String::new(),
+            cpus: 1,
+            delays: Delays::Absent,
+            wall_clock_offset_ns: None,
+        }
     }
 
     fn record_as(format: &mut dyn Format, ring: &Ring, options: Options, wait: &mut Script) -> (String, Recorded) {

@@ -9,9 +9,12 @@ use abi::ring::Writer;
 use abi::stream::Stream;
 use abi::words::{ReadWords, WriteWords};
 use memmap2::{MmapOptions, MmapRaw};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
@@ -150,7 +153,7 @@ impl Running {
         Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    fn signal(&self, signal: nix::sys::signal::Signal) {
+    fn signal(&self, signal: Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.0.id() as i32), signal).unwrap();
     }
 }
@@ -249,7 +252,7 @@ fn waits_follows_live_and_ends_with_the_last_process() {
 
 #[test]
 fn interrupted_it_ends_with_a_complete_line_and_its_summary() {
-    for signal in [nix::sys::signal::Signal::SIGINT, nix::sys::signal::Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let mut module = Module::loaded(64);
         module.push(7, 1, 0, Flags::FIRST);
         module.registered(1);
@@ -281,7 +284,7 @@ fn interrupted_while_nobody_reads_it_says_that_the_end_is_missing() {
     let mut running = Running::start(&mut module.monitor("--json"));
     let mut first = [0; 1];
     running.0.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    running.signal(nix::sys::signal::Signal::SIGINT);
+    running.signal(Signal::SIGINT);
     assert_eq!(running.0.wait().unwrap().code(), Some(1));
     let mut said = String::new();
     running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -316,6 +319,69 @@ fn a_closed_pipe_is_no_error() {
     }
     drop(out);
     ends_quietly(running);
+}
+
+#[test]
+fn a_socket_whose_peer_closed_is_no_error_either() {
+    let mut module = Module::loaded(64);
+    module.push(7, 1, 0, Flags::FIRST);
+    module.registered(1);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut command = module.monitor("--follow");
+    command.stdin(Stdio::null()).stdout(OwnedFd::from(theirs)).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    // The command keeps a copy of its end.
+    drop(command);
+    let mut out = BufReader::new(ours);
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "# mp3 profile 1\n");
+    drop(out);
+    // It ends by itself, without anything more to write.
+    assert!(running.0.wait().unwrap().success());
+}
+
+#[test]
+fn what_cannot_be_said_does_not_keep_it_from_recording() {
+    let mut module = Module::loaded(64);
+    module.profile();
+    let expected = module.output("").stdout;
+    for stderr in ["/dev/full", "/dev/null"] {
+        let stderr = File::options().write(true).open(stderr).unwrap();
+        let output = module.monitor("").stderr(stderr).output().unwrap();
+        assert_eq!((output.status.code(), &output.stdout), (Some(0), &expected));
+    }
+    // Also with a pipe that has no reader, and before anything is registered.
+    let empty = Module::loaded(64);
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    drop(reader);
+    let mut running = Running(empty.monitor("--follow").stdout(Stdio::piped()).stderr(writer).spawn().unwrap());
+    let mut module = empty;
+    module.profile();
+    let mut out = BufReader::new(running.0.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("48 ") {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0);
+    }
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_old_file_stays_until_something_is_recorded() {
+    let mut module = Module::loaded(64);
+    let path = module.directory.join("profile.data");
+    fs::write(&path, "an earlier recording, longer than what comes\n".repeat(100)).unwrap();
+    let old = fs::read(&path).unwrap();
+    let mut running = Running::start(module.monitor("-o").arg(&path));
+    let mut said = BufReader::new(running.0.stderr.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), old);
+    module.profile();
+    assert!(running.0.wait().unwrap().success());
+    let new = fs::read_to_string(&path).unwrap();
+    assert!(new.starts_with("# mp3 profile 1\n") && !new.contains("earlier"), "{new}");
 }
 
 #[test]

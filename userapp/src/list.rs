@@ -4,6 +4,7 @@
 
 use abi::command::StatusLine;
 use client::commands;
+use client::output::say;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,7 +14,7 @@ pub fn list(path: &Path) -> anyhow::Result<()> {
     let lines = commands::list(path)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if lines.is_empty() {
-        eprintln!("userapp: no process is registered");
+        say(format_args!("userapp: no process is registered"));
         return Ok(());
     }
     writeln!(out, "{:>10} {:>14}  COMMAND", "PID", "USER_S")?;

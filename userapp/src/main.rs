@@ -7,10 +7,12 @@
 //! | [`cli`] | the command line |
 //! | [`profile`] | the workload, registered while it runs |
 //! | [`run`] | any other program, registered before its first instruction |
+//! | [`ended`] | how a program ended, and what it used |
 //! | [`list`] | what is registered |
 //! | [`signals`] | stopping early, with everything put back |
 //! | [`report`] | process times at the end |
 
+mod ended;
 mod list;
 mod profile;
 mod report;
@@ -20,6 +22,7 @@ mod signals;
 use abi::command::Command;
 use clap::Parser;
 use client::commands::Status;
+use client::output::say;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
             // The reader has closed the output: no failure of this program.
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             _ => {
-                eprintln!("userapp: {error:#}");
+                say(format_args!("userapp: {error:#}"));
                 ExitCode::FAILURE
             }
         }
@@ -55,7 +58,7 @@ fn for_each(path: &Path, command: fn(i32) -> Command, pids: &[i32]) -> anyhow::R
     let mut code = ExitCode::SUCCESS;
     for &pid in pids {
         if let Err(error) = status.write(command(pid)) {
-            eprintln!("userapp: {error}");
+            say(format_args!("userapp: {error}"));
             code = ExitCode::FAILURE;
         }
     }

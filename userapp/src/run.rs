@@ -5,15 +5,16 @@
 //! The child registers itself between fork and exec: the module keeps to the process, whatever it executes. How far the
 //! child came it tells through a pipe that exec closes.
 
+use crate::ended::Ended;
 use crate::report::{write_json, write_profiled, ProcessTimes};
 use abi::command::Command;
 use anyhow::{bail, Context};
 use client::commands::{Status, StatusError};
+use client::output::say;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{signal, SigHandler, Signal};
-use nix::sys::wait::{waitpid, WaitStatus};
-use nix::unistd::{self, fork, ForkResult, Pid};
+use nix::unistd::{self, fork, ForkResult};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -37,11 +38,13 @@ struct Report {
     pid: i32,
     #[serde(flatten)]
     process: ProcessTimes,
-    /// While registered.
+    /// The registered process alone, while it was registered.
     profiled: Usage,
+    /// Processes that it started and waited for: they were not profiled. None if there were none.
+    children: Option<Usage>,
     exit_status: u8,
     /// The signal that ended it.
-    signal: Option<&'static str>,
+    signal: Option<String>,
 }
 
 /// How far the child came.
@@ -129,7 +132,7 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
             other => failure = Some(other),
         }
     }
-    let (exit_status, signal) = wait(child)?;
+    let ended = Ended::wait(child).with_context(|| format!("cannot wait for PID {child}"))?;
     let real = start.elapsed();
 
     let name = args.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -138,28 +141,27 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
             return Err(StatusError::Refused { command: Command::Register(child.as_raw()), errno }.into());
         }
         Some(Progress::NotExecuted(Errno::ENOENT)) => {
-            eprintln!("userapp: {name}: no such program");
+            say(format_args!("userapp: {name}: no such program"));
             return Ok(ExitCode::from(NOT_FOUND));
         }
         Some(Progress::NotExecuted(errno)) => {
-            eprintln!("userapp: {name}: cannot be executed: {}", errno.desc());
+            say(format_args!("userapp: {name}: cannot be executed: {}", errno.desc()));
             return Ok(ExitCode::from(CANNOT_EXECUTE));
         }
         Some(Progress::Registered(_)) | None => {}
     }
     let Some(before) = before else { bail!("{name}: the child ended before it was registered") };
-    // This process has had one child, so that all children's usage is what wait4 reports for that one.
-    let usage = Usage::children()?;
     let report = Report {
         pid: child.as_raw(),
-        process: ProcessTimes::new(real, &usage),
-        profiled: usage.since(&before),
-        exit_status,
-        signal: signal.map(|signal| signal.as_str()),
+        process: ProcessTimes::new(real, &ended.all),
+        profiled: ended.own().since(&before),
+        children: ended.has_children().then_some(ended.children),
+        exit_status: ended.exit_status(),
+        signal: ended.signal_name(),
     };
     // Where stderr is gone, the exit status still counts.
     let _ = write(&report, args.json);
-    Ok(ExitCode::from(exit_status))
+    Ok(ExitCode::from(ended.exit_status()))
 }
 
 /// The child: registers itself and becomes the command. Comes back only with the exit status of a failure.
@@ -193,18 +195,6 @@ fn become_command(status: &Status, rehearsal: &Status, command: &[CString], tell
     Err(NOT_FOUND)
 }
 
-/// Waits for the child's end: its exit status as a shell gives it, and the signal that ended it.
-fn wait(child: Pid) -> anyhow::Result<(u8, Option<Signal>)> {
-    loop {
-        match waitpid(child, None) {
-            Ok(WaitStatus::Exited(_, code)) => return Ok((code as u8, None)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok((128 + signal as u8, Some(signal))),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => bail!("cannot wait for PID {child}: {}", errno.desc()),
-        }
-    }
-}
-
 /// SIGINT and SIGQUIT ignored, and how they were before.
 struct Quiet {
     before: [(Signal, SigHandler); 2],
@@ -235,8 +225,17 @@ fn write(report: &Report, json: bool) -> io::Result<()> {
     }
     report.process.write(&mut out)?;
     write_profiled(&mut out, &report.profiled)?;
-    match report.signal {
-        None => writeln!(out),
-        Some(signal) => writeln!(out, "; ended by {signal}"),
+    match &report.signal {
+        None => writeln!(out)?,
+        Some(signal) => writeln!(out, "; ended by {signal}")?,
     }
+    let Some(children) = &report.children else { return Ok(()) };
+    let Usage { minor_faults, major_faults, .. } = children;
+    writeln!(
+        out,
+        "children  {minor_faults} minor, {major_faults} major, {:.2} s CPU time: processes that PID {} started and waited \
+         for; they were not profiled",
+        (children.user_ns + children.system_ns) as f64 / 1e9,
+        report.pid
+    )
 }

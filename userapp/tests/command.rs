@@ -159,6 +159,50 @@ fn run_leaves_the_programs_signals_alone() {
 }
 
 #[test]
+fn run_passes_on_that_a_real_time_signal_ended_the_program() {
+    let module = Module::loaded();
+    let number = nix::libc::SIGRTMIN() + 1;
+    let output = module.userapp("run --json -- sh -c").arg(format!("kill -{number} $$")).output().unwrap();
+    assert_eq!(output.status.code(), Some(128 + number), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(report["signal"], format!("signal {number}"));
+}
+
+#[test]
+fn run_tells_the_program_from_the_processes_that_it_started() {
+    let module = Module::loaded();
+    // A child that touches 64 MiB, which its parent does not.
+    let script = "dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; :";
+    let output = module.userapp("run --json -- sh -c").arg(script).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+    let minor = |part: &Value| part["minor_faults"].as_u64().unwrap();
+    let (all, profiled, children) = (minor(&report), minor(&report["profiled"]), minor(&report["children"]));
+    assert!(children > 64 << 20 >> 12 && profiled < 10_000, "{report}");
+    assert!(all >= profiled + children, "{report}");
+
+    let said = stderr(&module.userapp("run -- sh -c").arg(script).output().unwrap());
+    assert!(said.contains("\nchildren  ") && said.contains("they were not profiled\n"), "{said}");
+    // A program without children has no such line.
+    let output = module.output("run --json -- true");
+    let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(report["children"], Value::Null);
+}
+
+#[test]
+fn what_cannot_be_said_does_not_change_the_status() {
+    let module = Module::loaded();
+    for (line, code) in [("run -- false", 1), ("run -- /nowhere/program", 127)] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = module.userapp(line).stderr(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{line}: {output:?}");
+    }
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    fs::write(module.status(), "").unwrap();
+    assert_eq!(module.userapp("list").stderr(full).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
 fn run_says_what_it_could_not_start() {
     let module = Module::loaded();
     let output = module.output("run -- /nowhere/program");

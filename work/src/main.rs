@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             // Whoever read this has read enough.
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             _ => {
-                eprintln!("work: {error:#}");
+                let _ = writeln!(io::stderr(), "work: {error:#}");
                 ExitCode::FAILURE
             }
         },
