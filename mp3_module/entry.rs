@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     /// The counters when it was registered. Never reset a kernel counter: remember it, and subtract.
     baseline: Totals,
     exec_id: u64,
+    /// Its children are registered when they are born.
+    follows: bool,
     /// Its last record, which is the next one too, but for time and place, where nothing has changed.
     record: Encoded,
 }
@@ -36,6 +38,7 @@ impl Entry {
         let mut entry = Entry {
             baseline: sample.totals,
             exec_id: sample.exec_id,
+            follows: false,
             record: Encoded::new(SampleRecord { pid: process.pid(), registration, ..SampleRecord::default() }),
             process,
         };
@@ -47,6 +50,16 @@ impl Entry {
     /// Which process it is.
     pub(crate) fn key(&self) -> ProcessKey {
         self.process.key()
+    }
+
+    /// Whether its children are registered when they are born.
+    pub(crate) fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Has its children registered when they are born.
+    pub(crate) fn follow(&mut self) {
+        self.follows = true;
     }
 
     /// The last record.

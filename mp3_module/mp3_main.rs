@@ -20,6 +20,7 @@ mod compat;
 mod delayed_work;
 mod entry;
 mod ffi;
+mod follower;
 mod interval;
 mod memory;
 mod params;

@@ -5,7 +5,7 @@
 //! One mutex guards all of it. R, U and a tick take it in process context and hold it for a bounded time: a tick
 //! releases it after every batch of processes, so a writer never waits for 10,000 of them.
 //!
-//! Lock order: the mutex, then what the kernel takes inside of a work queue, a wait queue or a task. Nothing that waits
+//! Lock order: the follower's mutex, the tracepoints', this mutex, then what the kernel takes inside of a work queue, a wait queue or a task. Nothing that waits
 //! for a tick to end is called with the mutex held.
 
 use crate::abi::classic::{ClassicRecord, ClassicWriter, CLASSIC_BYTES};
@@ -18,6 +18,7 @@ use crate::abi::stream::Stream;
 use crate::abi::words::{ReadWords, WriteWords};
 use crate::delayed_work::{self, WorkQueue};
 use crate::entry::Entry;
+use crate::follower::Follower;
 use crate::interval::Interval;
 use crate::memory::SharedMemory;
 use crate::params::Params;
@@ -29,6 +30,7 @@ use kernel::new_poll_condvar;
 use kernel::prelude::*;
 use kernel::sync::poll::{PollCondVar, PollTable};
 use kernel::sync::{new_mutex, rcu, Arc, ArcBorrow, Mutex};
+use kernel::task::Task;
 use kernel::workqueue::{impl_has_delayed_work, new_delayed_work, DelayedWork, WorkItem};
 
 /// Processes that a tick samples without letting go of the mutex; the bits of a word remember which of them died.
@@ -48,6 +50,8 @@ pub(crate) struct Profiler {
     queue: WorkQueue,
     #[pin]
     work: DelayedWork<Profiler>,
+    #[pin]
+    follower: Follower,
 }
 
 /// What the mutex guards.
@@ -57,6 +61,8 @@ struct State {
     classic: ClassicWriter,
     /// Registrations so far.
     registrations: u64,
+    /// Children of followed processes that could not be registered.
+    not_followed: u64,
     /// What has been counted since the last tick: the classic buffer's next record.
     interval: Interval,
     /// Something has been registered since the buffers were last closed.
@@ -95,6 +101,7 @@ impl Profiler {
             ring: Writer::new(&samples, &header),
             classic: ClassicWriter::new(&classic),
             registrations: 0,
+            not_followed: 0,
             interval: Interval::default(),
             open: false,
             last_tick: 0,
@@ -111,6 +118,7 @@ impl Profiler {
                 readers <- new_poll_condvar!("mp3_readers"),
                 queue,
                 work <- new_delayed_work!("mp3_tick"),
+                follower <- Follower::new(),
             }),
             GFP_KERNEL,
         )
@@ -121,17 +129,19 @@ impl Profiler {
     /// # Errors
     ///
     /// - R: `ESRCH`, no such process; `EPERM`; `EEXIST`, registered already; `ENOSPC`, at `max_processes`; `ENOMEM`.
+    /// - F: as R, but `EEXIST` only where it is followed already; `EOPNOTSUPP` where this kernel has no tracepoint for it.
     /// - U: `ENOENT`, not registered; `EPERM`.
     pub(crate) fn execute(self: ArcBorrow<'_, Self>, command: Command, file: &File) -> Result {
         match command {
-            Command::Register(pid) => self.register(pid, file),
+            Command::Register(pid) => self.register(pid, file, false),
+            Command::Follow(pid) => self.follower.follow(self, || self.register(pid, file, true)),
             Command::Unregister(pid) => self.unregister(pid, file),
         }?;
         self.readers.notify_all();
         Ok(())
     }
 
-    fn register(self: ArcBorrow<'_, Self>, pid: Pid, file: &File) -> Result {
+    fn register(self: ArcBorrow<'_, Self>, pid: Pid, file: &File, follow: bool) -> Result {
         let process = Process::find(pid).ok_or(ESRCH)?;
         if !process.may_be_profiled_by(file) {
             return Err(EPERM);
@@ -139,11 +149,24 @@ impl Profiler {
 
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        if state.registry.find(process.key()).is_some() {
-            return Err(EEXIST);
+        match state.registry.find(process.key()) {
+            Some(slot) if follow && state.registry.follow(slot) => Ok(()),
+            Some(_) => Err(EEXIST),
+            None => self.admit(state, process, follow),
         }
+    }
+
+    /// Registers `process`, which is not registered, with a first record.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`, it is dead; `ENOSPC`; `ENOMEM`. Nothing has changed then.
+    fn admit(self: ArcBorrow<'_, Self>, state: &mut State, process: Process, follow: bool) -> Result {
         let registration = state.registrations.saturating_add(1);
         let mut entry = Entry::new(process, registration, &rcu::read_lock()).ok_or(ESRCH)?;
+        if follow {
+            entry.follow();
+        }
         let mut record = *entry.record();
         let is_first = state.registry.is_empty();
         state.registry.insert(entry)?;
@@ -162,6 +185,29 @@ impl Profiler {
             delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
         }
         Ok(())
+    }
+
+    /// The current process has made `child`, which has not run yet: if the one is followed, registers the other.
+    ///
+    /// Its counters are all 0, so its record holds all that it will ever count; and it is held from here on, so a child that
+    /// is dead before the next tick has its final record then.
+    pub(crate) fn born(self: ArcBorrow<'_, Self>, child: &Task) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let parent = state.registry.find(Process::current_key()).and_then(|slot| state.registry.get_mut(slot));
+        if !parent.is_some_and(|parent| parent.follows()) {
+            return;
+        }
+        let admitted = Process::of(child).ok_or(ESRCH).and_then(|process| self.admit(state, process, true));
+        if admitted.is_err() {
+            state.not_followed = state.not_followed.saturating_add(1);
+            self.samples.store_relaxed(word::NOT_FOLLOWED, state.not_followed);
+        }
+    }
+
+    /// How many processes are followed.
+    pub(crate) fn following(&self) -> usize {
+        self.state.lock().registry.following()
     }
 
     fn unregister(self: ArcBorrow<'_, Self>, pid: Pid, file: &File) -> Result {
@@ -189,6 +235,8 @@ impl Profiler {
             delayed_work::disarm(self);
         }
         self.publish_registered(state);
+        drop(guard);
+        self.follower.settle(self);
         Ok(())
     }
 
@@ -232,6 +280,7 @@ impl Profiler {
             break;
         }
         self.readers.notify_all();
+        self.follower.settle(self);
     }
 
     /// Ends the interval of `tick`: writes a record to the classic buffer, and tells readers that the tick is complete.
@@ -325,6 +374,7 @@ impl Drop for Ticking {
     fn drop(&mut self) {
         // A tick does not hold a `Ticking`, so this is not called by one.
         delayed_work::disable(&self.0);
+        self.0.follower.end();
         self.0.clear();
     }
 }

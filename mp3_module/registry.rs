@@ -16,12 +16,14 @@ pub(crate) struct Registry {
     free: KVVec<usize>,
     by_key: RBTree<ProcessKey, usize>,
     limit: usize,
+    /// How many of them follow their children.
+    following: usize,
 }
 
 impl Registry {
     /// An empty registry for at most `limit` processes.
     pub(crate) fn new(limit: usize) -> Self {
-        Registry { slots: KVVec::new(), free: KVVec::new(), by_key: RBTree::new(), limit }
+        Registry { slots: KVVec::new(), free: KVVec::new(), by_key: RBTree::new(), limit, following: 0 }
     }
 
     /// How many are registered.
@@ -32,6 +34,22 @@ impl Registry {
     /// Whether none is.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many follow their children.
+    pub(crate) fn following(&self) -> usize {
+        self.following
+    }
+
+    /// Has the process in `slot` follow its children. False where it does already.
+    pub(crate) fn follow(&mut self, slot: usize) -> bool {
+        let Some(entry) = self.slots.get_mut(slot).and_then(Option::as_mut) else { return false };
+        if entry.follows() {
+            return false;
+        }
+        entry.follow();
+        self.following = self.following.saturating_add(1);
+        true
     }
 
     /// Slots in use or used before: where a pass ends.
@@ -91,6 +109,7 @@ impl Registry {
     pub(crate) fn insert(&mut self, entry: Entry) -> Result {
         self.reserve()?;
         let key = entry.key();
+        let follows = entry.follows();
         let slot = self.free.last().copied().unwrap_or(self.slots.len());
         self.by_key.try_create_and_insert(key, slot, GFP_KERNEL)?;
         match self.free.pop().and_then(|slot| self.slots.get_mut(slot)) {
@@ -98,6 +117,7 @@ impl Registry {
             // Has room since `reserve`.
             None => self.slots.push(Some(entry), GFP_KERNEL)?,
         }
+        self.following = self.following.saturating_add(usize::from(follows));
         Ok(())
     }
 
@@ -105,6 +125,7 @@ impl Registry {
     pub(crate) fn remove(&mut self, slot: usize) -> Option<Entry> {
         let entry = self.slots.get_mut(slot)?.take()?;
         self.by_key.remove(&entry.key());
+        self.following = self.following.saturating_sub(usize::from(entry.follows()));
         // Has room since `reserve`.
         let _ = self.free.push_within_capacity(slot);
         if self.is_empty() {

@@ -6,7 +6,10 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
+#include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
+
+#include <trace/events/task.h>
 
 /* struct task_delay_info is opaque to the bindings. False where the kernel does not count for this task. */
 bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays)
@@ -115,4 +118,42 @@ struct proc_dir_entry *mp3_proc_mkdir(void)
 struct proc_dir_entry *mp3_proc_create_status(struct proc_dir_entry *directory, void *data)
 {
 	return proc_create_data("status", 0666, directory, &status_operations, data);
+}
+
+/* Threads belong to the process of their maker. */
+static void probe_newtask(void *profiler, struct task_struct *task, u64 clone_flags)
+{
+	if (!(clone_flags & CLONE_THREAD))
+		mp3_follow_newtask(profiler, task);
+}
+
+/* The tracepoint is not exported. It is found by name; that the probe is of its type, the kernel's header checks here. */
+static void find_newtask(struct tracepoint *tracepoint, void *found)
+{
+	check_trace_callback_type_task_newtask(probe_newtask);
+	if (!strcmp(tracepoint->name, "task_newtask"))
+		*(struct tracepoint **)found = tracepoint;
+}
+
+static struct tracepoint *newtask;
+static void *followed_for;
+
+/* ENOENT where this kernel has no such tracepoint. */
+int mp3_follow_register(const void *profiler)
+{
+	followed_for = (void *)profiler;
+	newtask = NULL;
+	for_each_kernel_tracepoint(find_newtask, &newtask);
+	return newtask ? tracepoint_probe_register(newtask, probe_newtask, followed_for) : -ENOENT;
+}
+
+/* The probe may run on until mp3_follow_synchronize(). */
+void mp3_follow_unregister(void)
+{
+	tracepoint_probe_unregister(newtask, probe_newtask, followed_for);
+}
+
+void mp3_follow_synchronize(void)
+{
+	tracepoint_synchronize_unregister();
 }

@@ -36,6 +36,13 @@ void *mp3_vmalloc_user(unsigned long size);
 struct proc_dir_entry *mp3_proc_mkdir(void);
 struct proc_dir_entry *mp3_proc_create_status(struct proc_dir_entry *directory, void *data);
 
+int mp3_follow_register(const void *profiler);
+void mp3_follow_unregister(void);
+void mp3_follow_synchronize(void);
+
+/* Defined in follower.rs. */
+void mp3_follow_newtask(const void *profiler, struct task_struct *child);
+
 /* Defined in procfs.rs. */
 ssize_t mp3_status_write(struct file *file, const char __user *buffer, size_t length, loff_t *offset);
 void *mp3_status_start(struct seq_file *seq, loff_t *position);

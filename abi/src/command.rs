@@ -5,7 +5,7 @@
 //! ```text
 //! write     = line *( LF line ) [ LF ]
 //! line      = *blank verb separator pid *blank
-//! verb      = "R" / "U"                   ; register, unregister
+//! verb      = "R" / "U" / "F"             ; register, unregister, register and follow
 //! separator = blank / ","                 ; exactly one
 //! pid       = 1*10DIGIT                   ; 1 to 2147483647
 //! blank     = SPACE / TAB
@@ -23,6 +23,9 @@ pub type Pid = i32;
 pub enum Command {
     /// `R <PID>`: profile the thread group that this task belongs to.
     Register(Pid),
+    /// `F <PID>`: as `R`, and each child that the process has from now on is registered before its first instruction, and so
+    /// are that child's children. Programs of the original MP3 do not know it.
+    Follow(Pid),
     /// `U <PID>`: write its final record and forget it.
     Unregister(Pid),
 }
@@ -42,6 +45,7 @@ impl Command {
         let pid = parse_pid(digits)?;
         match verb {
             b'R' => Ok(Command::Register(pid)),
+            b'F' => Ok(Command::Follow(pid)),
             b'U' => Ok(Command::Unregister(pid)),
             _ => Err(NotACommand),
         }
@@ -53,6 +57,7 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Command::Register(pid) => write!(f, "R {pid}"),
+            Command::Follow(pid) => write!(f, "F {pid}"),
             Command::Unregister(pid) => write!(f, "U {pid}"),
         }
     }
@@ -180,7 +185,7 @@ fn parse_pid(digits: &[u8]) -> Result<Pid, NotACommand> {
 
 #[cfg(test)]
 mod tests {
-    use super::Command::{Register, Unregister};
+    use super::Command::{Follow, Register, Unregister};
     use super::*;
 
     #[test]
@@ -188,6 +193,8 @@ mod tests {
         for (line, command) in [
             (&b"R 1"[..], Register(1)),
             (b"U 1", Unregister(1)),
+            (b"F 1", Follow(1)),
+            (b"F,22", Follow(22)),
             (b"R,4194304", Register(4_194_304)),
             (b"U\t22", Unregister(22)),
             (b"  R 7 \t", Register(7)),
@@ -207,6 +214,10 @@ mod tests {
             b"R ",
             b"R1",
             b"r 1",
+            b"f 1",
+            b"F",
+            b"FR 1",
+            b"F  1",
             b"RU 1",
             b"R  1",
             b"R, 1",

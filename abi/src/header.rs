@@ -28,6 +28,7 @@
 //!      20 session start    position of the first record since the last time that nothing was registered
 //!      21 missed ticks     ticks that were due while processes were registered, and not taken
 //!      22 sampling time    CLOCK_MONOTONIC ns spent in all ticks so far
+//!      23 not followed     children of followed processes that could not be registered: max_processes, or no memory
 //! ```
 //!
 //! Words not listed are 0. A reader compares the magic first, then the version; an unknown version
@@ -96,6 +97,8 @@ pub mod word {
     pub const MISSED_TICKS: usize = 21;
     /// ns spent sampling.
     pub const SAMPLING_NS: usize = 22;
+    /// Children of followed processes that could not be registered.
+    pub const NOT_FOLLOWED: usize = 23;
 }
 
 /// The part of the header that never changes.

@@ -119,7 +119,7 @@ fn access_hint(error: &io::Error) -> &'static str {
 /// A sentence for every error that the module has.
 fn refusal(command: Command, errno: Errno) -> String {
     let (pid, done, what) = match command {
-        Command::Register(pid) => (pid, "registered", "register"),
+        Command::Register(pid) | Command::Follow(pid) => (pid, "registered", "register"),
         Command::Unregister(pid) => (pid, "unregistered", "unregister"),
     };
     match (errno, command) {

@@ -15,6 +15,7 @@ fn reference_line(line: &[u8]) -> Option<Command> {
     let pid = digits.parse::<i32>().ok().filter(|pid| *pid > 0)?;
     match letter {
         "R" => Some(Command::Register(pid)),
+        "F" => Some(Command::Follow(pid)),
         "U" => Some(Command::Unregister(pid)),
         _ => None,
     }

@@ -24,6 +24,14 @@ const LOCKLESS_TRIES: u32 = 3;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcessKey(usize);
 
+impl ProcessKey {
+    /// That of the current thread.
+    pub(super) fn current() -> Self {
+        // SAFETY: The current task is valid, and its `signal` is set once, when it is forked.
+        ProcessKey(unsafe { (*bindings::get_current()).signal }.addr())
+    }
+}
+
 /// A thread group, held so that its counters stay readable after its death.
 ///
 /// # Invariants

@@ -33,6 +33,7 @@ use fingerprint::Fingerprint;
 use group::ThreadGroup;
 use kernel::fs::File;
 use kernel::sync::rcu;
+use kernel::task::Task;
 use pages::AddressSpace;
 use pid::PidRef;
 use reading::Reading;
@@ -51,10 +52,19 @@ pub(crate) struct Process {
 impl Process {
     /// The process that the task `nr` of the current PID namespace belongs to.
     pub(crate) fn find(nr: Pid) -> Option<Self> {
-        let thread = PidRef::find(nr)?.thread()?;
-        let pid = PidRef::of_group(&thread)?;
+        Self::of(&*PidRef::find(nr)?.thread()?)
+    }
+
+    /// The process that `task` belongs to.
+    pub(crate) fn of(task: &Task) -> Option<Self> {
+        let pid = PidRef::of_group(task)?;
         let group = ThreadGroup::new(pid.leader()?)?;
         Some(Process { group, pid, memory: AddressSpace::default(), times: SplitTimes::default(), fingerprint: None })
+    }
+
+    /// Which process the current thread belongs to.
+    pub(crate) fn current_key() -> ProcessKey {
+        ProcessKey::current()
     }
 
     /// Which process this is.

@@ -12,7 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   userapp 200 R 10000 &                  200 MB, 20 x 10000 stores at random places, profiled;
   monitor > profile.data                 and what the module saw of it
-  userapp run -- make -j4                any program, from before its first instruction
+  userapp run --follow -- make -j4       any program, from before its first instruction, with all its descendants
   userapp register $(pidof postgres)     programs that are running already
 
 Exit status: 0 done, 1 failed, 2 wrong usage; run: that of COMMAND (126, 127 if it could not be started, 128 + N if
@@ -80,6 +80,10 @@ pub struct RunArgs {
     /// Print the process times as one JSON object on stderr; times in s and ns
     #[arg(long)]
     pub json: bool,
+
+    /// Profile all descendants, too, each from its first instruction
+    #[arg(long)]
+    pub follow: bool,
 
     /// The program and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -112,7 +112,7 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
         ForkResult::Child => {
             drop(progress);
             quiet.restore();
-            let code = match become_command(&status, &rehearsal, &command, &tell) {
+            let code = match become_command(&status, &rehearsal, args.follow, &command, &tell) {
                 Err(code) => code,
                 Ok(never) => match never {},
             };
@@ -165,8 +165,15 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The child: registers itself and becomes the command. Comes back only with the exit status of a failure.
-fn become_command(status: &Status, rehearsal: &Status, command: &[CString], tell: &OwnedFd) -> Result<Infallible, u8> {
+fn become_command(
+    status: &Status,
+    rehearsal: &Status,
+    follow: bool,
+    command: &[CString],
+    tell: &OwnedFd,
+) -> Result<Infallible, u8> {
     let pid = unistd::getpid().as_raw();
+    let register = if follow { Command::Follow(pid) } else { Command::Register(pid) };
     let say = |progress: Progress| {
         // Without a parent there is no reader, and nothing depends on it.
         let _ = unistd::write(tell, &progress.to_bytes());
@@ -175,7 +182,7 @@ fn become_command(status: &Status, rehearsal: &Status, command: &[CString], tell
     resident::make_resident();
     for status in [rehearsal, status] {
         let before = Usage::own().unwrap_or_default();
-        if let Err(errno) = status.write_errno(Command::Register(pid)) {
+        if let Err(errno) = status.write_errno(register) {
             say(Progress::Refused(errno));
             return Err(1);
         }
