@@ -10,6 +10,7 @@ mod clock_steps;
 mod commands;
 
 mod extremes;
+mod following;
 mod fuzz;
 mod harness;
 pub mod histories;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Test> {
         cgroups::tests(),
         clock_steps::tests(),
         extremes::tests(),
+        following::tests(),
         histories::tests(),
         readers::tests(),
         classic::tests(),
