@@ -11,9 +11,10 @@
 //! | [`signals`] | signals that end a program, as a descriptor |
 //! | [`output`] | writing to a reader that may have stopped reading |
 //! | [`machine`] | what is being profiled: host, kernel, CPUs |
+//! | [`trace`] | a session of the tracer, and snapshots of all threads |
 //! | [`intervals`] | cumulative records to intervals, for each registration |
 //!
-//! `unsafe` is in [`ring`] (the mapping), [`device`] (an ioctl) and [`signals`] only.
+//! `unsafe` is in [`ring`] (the mapping), [`device`] and [`trace`] (ioctls) and [`signals`] only.
 
 pub mod commands;
 pub mod device;
@@ -23,6 +24,7 @@ pub mod output;
 pub mod poller;
 pub mod ring;
 pub mod signals;
+pub mod trace;
 
 pub use device::{Device, DeviceError};
 pub use ring::{Region, Ring};
