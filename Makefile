@@ -15,8 +15,8 @@ GUEST := $(OUT)/vm
 # What Kbuild makes goes here, not beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
-PROGRAMS := work userapp monitor plot
-GUEST_PROGRAMS := work userapp monitor
+PROGRAMS := work userapp monitor plot sched
+GUEST_PROGRAMS := work userapp monitor sched
 # Static, since the guest has no libraries; without debug information, since it is held in memory.
 GUEST_TARGET := x86_64-unknown-linux-gnu
 GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=none \
@@ -44,7 +44,7 @@ module: ## mp3.ko for the running kernel
 
 programs: ## the programs for this machine
 	@mkdir -p $(OUT)
-	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS))
+	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS)) --features sched/full
 	@cp $(addprefix target/release/,$(PROGRAMS)) $(OUT)/
 
 install: ## what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)
