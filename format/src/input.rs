@@ -30,6 +30,7 @@ pub struct Lines {
     reader: Box<dyn BufRead>,
     buffer: Vec<u8>,
     number: u64,
+    is_cut: bool,
 }
 
 impl Lines {
@@ -63,6 +64,7 @@ impl Lines {
             reader,
             buffer: Vec::new(),
             number: 0,
+            is_cut: false,
         })
     }
 
@@ -74,6 +76,11 @@ impl Lines {
     /// Number of the line last returned, from 1; 0 before the first.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the input is compressed and has no end.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Wraps what is wrong with the line last returned.
@@ -88,7 +95,12 @@ impl Lines {
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, Error> {
         self.buffer.clear();
         let mut bounded = (&mut self.reader).take(LONGEST_LINE as u64 + 1);
-        bounded.read_until(b'\n', &mut self.buffer).map_err(|why| Error::Io { path: self.name.clone(), why })?;
+        match bounded.read_until(b'\n', &mut self.buffer) {
+            Ok(_) => {}
+            // A compressed file that was not written to its end: what is there is as good as a file that was not.
+            Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => self.is_cut = true,
+            Err(why) => return Err(Error::Io { path: self.name.clone(), why }),
+        }
         if self.buffer.is_empty() {
             return Ok(None);
         }
@@ -140,6 +152,23 @@ mod tests {
         encoder.write_all(b"1 2 3 4\n").unwrap();
         let mut lines = lines(&encoder.finish().unwrap());
         assert_eq!(lines.next_line().unwrap(), Some(Line { text: "1 2 3 4", complete: true }));
+    }
+
+    #[test]
+    fn a_compressed_file_without_its_end_is_read_as_far_as_it_goes() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        for line in 0..10_000u32 {
+            writeln!(encoder, "{line} {} 3 4", line.wrapping_mul(2_654_435_761)).unwrap();
+        }
+        let mut bytes = encoder.finish().unwrap();
+        bytes.truncate(bytes.len() / 2);
+        let mut lines = lines(&bytes);
+        let mut complete = 0;
+        while let Some(line) = lines.next_line().unwrap() {
+            complete += u32::from(line.complete);
+        }
+        assert!((1000..9000).contains(&complete), "{complete}");
+        assert!(lines.is_cut());
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub struct Arguments {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Where to write: PATH.svg and PATH.png, or only the one that PATH ends with [default: the first FILE's name
-    /// without its extension, beside it]
+    /// Where to write: PATH.svg and PATH.png, or only the one that PATH ends with; into PATH/ if that is a directory; - is
+    /// standard output, as SVG [default: the first FILE's name without its extension, beside it]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 

@@ -30,6 +30,9 @@ pub fn profiles(arguments: &Arguments) -> Result<String> {
         left_out.extend(not_drawn);
     }
     let svg = figure(&sources, &left_out, origin).svg()?;
+    if outputs == [Path::new(STDOUT)] {
+        return Ok(svg);
+    }
     let mut said = String::new();
     for source in &sources {
         writeln!(said, "{}: {}", source.name, source.totals())?;
@@ -122,19 +125,37 @@ fn to_the_second(start: &str) -> String {
     }
 }
 
-/// Files to write.
+/// Files to write. `-` is standard output, for one SVG.
 fn outputs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
     let first = &arguments.files[0];
+    let default = if first == Path::new("-") { PathBuf::from("profile") } else { stem(first) };
     let outputs = match &arguments.output {
+        Some(path) if path == Path::new(STDOUT) => vec![path.clone()],
+        Some(path) if is_directory(path) => both(&path.join(default.file_name().unwrap_or_default())),
         Some(path) if has_extension(path, "svg") || has_extension(path, "png") => vec![path.clone()],
-        Some(path) => both(path),
-        None if first == Path::new("-") => both(Path::new("profile")),
-        None => both(&stem(first)),
+        Some(path) => match OTHERS.iter().find(|other| has_extension(path, other)) {
+            Some(other) => bail!("{}: no figure is drawn as .{other}; there are .svg and .png", path.display()),
+            None => both(path),
+        },
+        None => both(&default),
     };
-    if let Some(clash) = outputs.iter().find(|output| arguments.files.contains(output)) {
+    if let Some(clash) =
+        outputs.iter().filter(|path| *path != Path::new(STDOUT)).find(|output| arguments.files.contains(output))
+    {
         bail!("{}: would be overwritten by its own picture; name another with -o", clash.display());
     }
     Ok(outputs)
+}
+
+/// What stands for standard input and standard output.
+const STDOUT: &str = "-";
+
+/// Extensions of what is not drawn: they are no part of a name.
+const OTHERS: [&str; 7] = ["pdf", "jpg", "jpeg", "html", "eps", "ps", "webp"];
+
+/// Whether `path` names a directory, by its end or because it is one.
+fn is_directory(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/')
 }
 
 fn both(stem: &Path) -> Vec<PathBuf> {
@@ -174,6 +195,11 @@ mod tests {
         assert_eq!(written(&["-"], None), ["profile.svg", "profile.png"]);
         assert_eq!(written(&["a.data"], Some("x/y.png")), ["x/y.png"]);
         assert_eq!(written(&["a.data"], Some("x/v1.2")), ["x/v1.2.svg", "x/v1.2.png"]);
+        assert_eq!(written(&["in/a.data.gz"], Some("out/")), ["out/a.svg", "out/a.png"]);
+        assert_eq!(written(&["-"], Some("/tmp")), ["/tmp/profile.svg", "/tmp/profile.png"]);
+        assert_eq!(written(&["a.data"], Some("-")), ["-"]);
+        let refused = outputs(&arguments(&["a.data"], Some("a.pdf"))).unwrap_err().to_string();
+        assert_eq!(refused, "a.pdf: no figure is drawn as .pdf; there are .svg and .png");
         assert!(outputs(&arguments(&["a.svg"], None)).is_err());
     }
 

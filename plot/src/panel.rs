@@ -6,7 +6,7 @@ use crate::axis::Axis;
 use crate::canvas::{Align, Canvas, CanvasError, Type};
 use crate::number::{decade_label, scale_label};
 use crate::palette::{Mark, FRAME, GRID, INK, MUTED};
-use plotters::style::RGBColor;
+use plotters::style::{RGBColor, WHITE};
 
 /// Size of the titles of panels.
 const TITLE: f64 = 13.5;
@@ -280,7 +280,7 @@ impl Panel {
     /// Moments with the row and the side of their labels, row 0 lowest. A label stands left of its line where there is room,
     /// and above those that it would meet: no line then crosses a label.
     fn moment_rows(&self, scale: &Scale<'_>) -> Vec<(&Item, usize, Align)> {
-        let mut ends: Vec<f64> = Vec::new();
+        let mut placed: Vec<Label> = Vec::new();
         let mut rows = Vec::new();
         let mut moments: Vec<(f64, &Item)> = self
             .items
@@ -294,11 +294,10 @@ impl Panel {
             let x = scale.x(at);
             let align = if x - width < scale.frame.left { Align::Left } else { Align::Right };
             let (start, end) = if align == Align::Right { (x - width, x) } else { (x, x + width) };
-            let row = ends.iter().position(|&taken| taken < start).unwrap_or(ends.len());
-            if row == ends.len() {
-                ends.push(0.0);
-            }
-            ends[row] = end;
+            let highest = placed.iter().map(|other| other.row + 1).max().unwrap_or(0);
+            let label = |row| Label { row, x, start, end };
+            let row = (0..highest).find(|&row| placed.iter().all(|other| !label(row).meets(other))).unwrap_or(highest);
+            placed.push(label(row));
             rows.push((item, row, align));
         }
         rows
@@ -314,6 +313,24 @@ impl Panel {
             canvas.text(x + beside, y, label, Type::new(LABEL).colour(*colour).align(align))?;
         }
         Ok(())
+    }
+}
+
+/// Where the label of a moment stands: its row, the place of its line, and from where to where it reaches.
+#[derive(Debug, Clone, Copy)]
+struct Label {
+    row: usize,
+    x: f64,
+    start: f64,
+    end: f64,
+}
+
+impl Label {
+    /// Whether the two overlap, or the line of one, which goes down from its own row, crosses the other.
+    fn meets(&self, other: &Label) -> bool {
+        let crosses = |line: &Label, label: &Label| line.row > label.row && label.start < line.x && line.x < label.end;
+        let overlaps = self.row == other.row && self.start <= other.end && other.start <= self.end;
+        overlaps || crosses(self, other) || crosses(other, self)
     }
 }
 
@@ -365,7 +382,12 @@ impl Item {
             }
             Item::Value { at, text, colour } => {
                 let (x, y) = scale.place(at);
-                canvas.text(x, y - 13.0, text, Type::new(LABEL).colour(*colour).align(Align::Middle))
+                let kind = Type::new(LABEL).colour(*colour).align(Align::Middle);
+                // On paper of its own: a line that passes there would run through the digits.
+                let (half, middle) = (kind.width(text) / 2.0, y - 13.0);
+                let (left, right, top, bottom) = (x - half, x + half, middle - 7.0, middle + 7.0);
+                canvas.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], WHITE, 0.85)?;
+                canvas.text(x, middle, text, kind)
             }
         }
     }
@@ -482,6 +504,30 @@ pub fn draw_legend(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_of_a_moment_crosses_the_label_of_another() {
+        let label = |row, x: f64| Label { row, x, start: x - 100.0, end: x };
+        // The first one's line goes down beside the second one's label, which is higher.
+        assert!(!label(0, 200.0).meets(&label(1, 250.0)));
+        // It would go through it if that were lower.
+        assert!(label(1, 200.0).meets(&label(0, 250.0)));
+        assert!(label(0, 200.0).meets(&label(0, 250.0)) && !label(0, 200.0).meets(&label(0, 301.0)));
+        let moment = |x| Item::Moment { x, label: "1b: 1024 R 50000 done".into(), colour: INK };
+        let panel = Panel {
+            title: String::new(),
+            unit: String::new(),
+            y: Axis::roomy(1.0, 4),
+            y_suffix: "",
+            items: [21.7, 26.2, 30.2, 32.5].map(moment).into(),
+            legend: Vec::new(),
+        };
+        let x = Axis::tight(33.0, 12);
+        let frame = Frame { left: 66.0, top: 100.0, right: 932.0, bottom: 400.0 };
+        let scale = Scale { frame, x: &x, y: &panel.y };
+        let rows: Vec<usize> = panel.moment_rows(&scale).iter().map(|&(_, row, _)| row).collect();
+        assert_eq!(rows, [0, 1, 2, 3]);
+    }
 
     #[test]
     fn names_keep_apart_and_near_their_lines() {

@@ -3,7 +3,7 @@
 //! The file of `monitor --per-process`: one row a process and tick, counters since registration.
 
 use crate::interval::{add, Interval, CLASSIC_RATE_HZ};
-use crate::profile::{without_samples, Opening, UNENDED};
+use crate::profile::{without_samples, Opening, CUT_SHORT, UNENDED};
 use crate::trace::Trace;
 use abi::samples::Flags;
 use format::columns::{MAJOR_TOTAL, MINOR_TOTAL, SYSTEM_NS_TOTAL, USER_NS_TOTAL};
@@ -162,7 +162,9 @@ fn read_bounded(mut lines: Lines, opening: Opening, limit: usize) -> Result<Proc
     if table.cut {
         notices.push(format!("line {} has no end: its writer was interrupted", lines.number()));
     }
-    if table.comments.is_ours && table.comments.trailer.samples.is_none() {
+    if lines.is_cut() {
+        notices.push(CUT_SHORT.into());
+    } else if table.comments.is_ours && table.comments.trailer.samples.is_none() {
         notices.push(UNENDED.into());
     }
     notices.extend(table.comments.trailer.notices());

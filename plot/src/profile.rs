@@ -16,6 +16,9 @@ pub const DEFAULT_HZ: f64 = 250.0;
 /// A file of this project's monitor that lacks what stands at its end.
 pub const UNENDED: &str = "has no summary at its end: its monitor was killed, or is still writing";
 
+/// A compressed file that ends in the middle.
+pub const CUT_SHORT: &str = "is compressed and has no end: what is there is drawn";
+
 /// A file of samples, as far as figures need it.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -142,7 +145,9 @@ pub fn read(mut lines: Lines, opening: Opening, default_hz: Option<f64>) -> Resu
             notices.push(format!("announces {} samples and holds {}", thousands(announced), thousands(samples)));
         }
     }
-    if comments.is_ours && comments.trailer.samples.is_none() {
+    if lines.is_cut() {
+        notices.push(CUT_SHORT.into());
+    } else if comments.is_ours && comments.trailer.samples.is_none() {
         notices.push(UNENDED.into());
     }
     notices.extend(comments.trailer.notices());

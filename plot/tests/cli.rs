@@ -159,6 +159,32 @@ fn an_interrupted_writers_last_line_is_left_out() {
 }
 
 #[test]
+fn writes_to_standard_output_and_into_directories() {
+    let dir = Dir::new();
+    dir.file("p.data", PROFILE);
+    let output = dir.plot(&["p.data", "-o", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("<svg") && stdout(&output).trim_end().ends_with("</svg>"));
+    fs::create_dir(dir.0.join("figures")).unwrap();
+    assert_eq!(stdout(&dir.plot(&["p.data", "-o", "figures"])).lines().last(), Some("figures/p.png"));
+    assert!(dir.has("figures/p.svg") && dir.has("figures/p.png") && !dir.has("figures.svg"));
+    let output = dir.plot(&["p.data", "-o", "p.pdf"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("p.pdf: no figure is drawn as .pdf"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_cannot_be_said_does_not_keep_it_from_drawing() {
+    let dir = Dir::new();
+    dir.file("p.data", PROFILE.replace("# lost: 0", "# lost: 9"));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plot"));
+    let status = command.args(["p.data", "-o", "p.svg"]).current_dir(&dir.0).stderr(full).output().unwrap().status;
+    assert_eq!(status.code(), Some(0));
+    assert!(dir.has("p.svg"));
+}
+
+#[test]
 fn exit_status_tells_usage_from_failure() {
     let dir = Dir::new();
     let output = dir.plot(&["missing.data"]);

@@ -85,7 +85,8 @@ impl Sheet<'_> {
         let height = (caption_top + 15.0 * caption.len() as f64 + 12.0).ceil();
         let description = self.subtitle.iter().chain(self.caption).cloned().collect::<Vec<_>>().join(" ");
         paint((WIDTH, height), self.title, &description, |canvas| {
-            canvas.text(MARGIN, 26.0, self.title, Type::new(18.0).bold())?;
+            let kind = Type::new(18.0).bold();
+            canvas.text(MARGIN, 26.0, &shortened(self.title, kind, WIDTH - 2.0 * MARGIN), kind)?;
             for (index, line) in subtitle.iter().enumerate() {
                 canvas.text(MARGIN, 50.0 + LINE * index as f64, line, Type::new(12.5).colour(MUTED))?;
             }
@@ -96,6 +97,19 @@ impl Sheet<'_> {
             Ok(())
         })
     }
+}
+
+/// `text`, or so much of its beginning and end as `width` pixels hold.
+fn shortened(text: &str, kind: Type, width: f64) -> String {
+    if kind.width(text) <= width {
+        return text.to_owned();
+    }
+    let letters: Vec<char> = text.chars().collect();
+    let keep = |count: usize| -> String {
+        let (head, tail) = (&letters[..count.div_ceil(2)], &letters[letters.len() - count / 2..]);
+        head.iter().chain(&['…']).chain(tail).collect()
+    };
+    (0..letters.len()).rev().map(keep).find(|short| kind.width(short) <= width).unwrap_or_else(|| "…".into())
 }
 
 /// Breaks `text` into lines of at most `width` pixels at a font size of `size`.
@@ -117,6 +131,16 @@ fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_title_keeps_its_beginning_and_its_end() {
+        let kind = Type::new(18.0).bold();
+        assert_eq!(shortened("short", kind, 900.0), "short");
+        let long = format!("begin-{}-end.data", "x".repeat(300));
+        let short = shortened(&long, kind, 900.0);
+        assert!(kind.width(&short) <= 900.0 && short.starts_with("begin-") && short.ends_with("-end.data"), "{short}");
+        assert_eq!(shortened("long", kind, 0.0), "…");
+    }
 
     #[test]
     fn wraps_between_words() {
