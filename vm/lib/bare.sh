@@ -119,7 +119,9 @@ bare_asked() {
 # bare_stages: from what a target printed, prints how long each stage took.
 bare_stages() {
     awk '/^==> / { title = substr($0, 5) }
-        /^ +(done|failed|[0-9]+ passed).* [0-9.]+ s$/ { printf "%8s s  %s\n", $(NF - 1), title }'
+        /^ +(done|failed|[0-9]+ passed).* [0-9.]+ s$/ {
+            printf "%8s s  %s%s\n", $(NF - 1), title, $1 == "failed" ? ": FAILED" : ""
+        }'
 }
 
 # bare_verdict DIR USER TARGET: from what a target printed and left, prints what it came to; fails if that is not enough.
