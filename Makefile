@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The front door. `make help` lists what it opens to. Kbuild beside it is what the kernel's build system reads.
+# The commands of the project; `make help` lists them. Kbuild, beside it, is read by the kernel's build system.
 
 # A tree that vm/prepare --running-kernel made for the running kernel comes first: Debian's own lacks the Rust metadata.
 RELEASE := $(shell uname -r)
@@ -9,10 +9,10 @@ KDIR ?= $(if $(wildcard $(RUNNING)),$(RUNNING),/lib/modules/$(RELEASE)/build)
 PREFIX ?= /usr/local
 CARGO ?= vm/cargo
 
-# Where the built things stand side by side, as they are used: for this machine, and for the guest.
+# Where module and programs are put side by side: for this machine, and for the guest.
 OUT := out
 GUEST := $(OUT)/vm
-# What Kbuild makes goes here, not beside the sources.
+# Where Kbuild puts its objects, instead of beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
 PROGRAMS := work userapp monitor plot sched
@@ -47,7 +47,7 @@ programs: ## the programs for this machine
 	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS)) --features sched/full
 	@cp $(addprefix target/release/,$(PROGRAMS)) $(OUT)/
 
-install: ## what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)
+install: ## installs what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)
 	@for file in mp3.ko $(PROGRAMS); do \
 		[ -e $(OUT)/$$file ] || { echo "install: $(OUT)/$$file is not built; start with: make" >&2; exit 1; }; done
 	install -D -m 644 $(OUT)/mp3.ko "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
@@ -55,7 +55,7 @@ install: ## what `make` built: the module below /lib/modules, the programs below
 	install -m 755 $(addprefix $(OUT)/,$(PROGRAMS)) "$(DESTDIR)$(PREFIX)/bin"
 	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
 
-uninstall: ## takes back what install put there
+uninstall: ## removes what install installed
 	rm -f "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
 	rm -f $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(program)")
 	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
@@ -67,7 +67,7 @@ MODULE_DIR = /lib/modules/$(MODULE_RELEASE)/updates
 deb: ## Debian packages in out/deb/: mp3, mp3-dkms (RELEASE=7.2.12+deb13-cloud-amd64: the module built for it; SIGN=KEY,CERTIFICATE)
 	@packaging/deb $(if $(filter command%,$(origin RELEASE)),--release "$(RELEASE)") $(if $(SIGN),--sign "$(SIGN)")
 
-demo: ## everything from nothing: a profile of a workload in the virtual machine, and its picture
+demo: ## profiles a workload in the virtual machine and draws it; prepares and builds whatever is missing
 	@vm/demo
 
 # Lists in xtask/expected/, for `make expected`.
@@ -78,7 +78,7 @@ test: ## all tests, here and in the virtual machine, with a total
 	@vm/prepare
 	@vm/test host vm
 
-expected: ## writes down which tests there are, so that a missing one is noticed (LISTS="host module": only these)
+expected: ## writes the names of all tests into xtask/expected/; `make test` fails if one does not run (LISTS="host module": only these)
 	@vm/xtask expected $(LISTS)
 
 fresh: ## the README's first commands on a bare machine inside this one, as root and as an ordinary user: out/fresh/
@@ -105,14 +105,14 @@ KERNELS :=
 kernels: prepare ## the module built, booted and tested on every kernel on offer; writes docs/kernels.md (KERNELS="7.3.4 7.2.12": only these)
 	@vm/kernels $(KERNELS)
 
-# The kernel of the two below: stock, or debug for the one with KASAN.
+# The kernel for `make stress` and `make fuzz`: stock, or debug for the one with KASAN.
 KERNEL := stock
 SECONDS := 300
 ROUNDS := 1000
 PROCESSES := 10000
 SEED = $(shell date +%s)
 
-stress: guest-tests ## load: ROUNDS=1000 reloads, SECONDS=300 of 10,000 dying processes and of bad readers (KERNEL=debug: with KASAN)
+stress: guest-tests ## load: ROUNDS=1000 reloads, SECONDS=300 of 10,000 dying processes and of misbehaving readers (KERNEL=debug: with KASAN)
 	@vm/load $(KERNEL) 14400 MP3_STRESS_ROUNDS=$(ROUNDS) MP3_STRESS_SECONDS=$(SECONDS) \
 		MP3_STRESS_PROCESSES=$(PROCESSES) mp3-tests stress
 
@@ -125,7 +125,7 @@ TARGETS :=
 fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (TARGETS="ring profile": only these; nightly Rust)
 	@vm/xtask fuzz run --seconds $(SECONDS) $(TARGETS)
 
-fuzz-keep: ## the smallest set of inputs that reaches all that fuzz-host has reached, into fuzz/corpus/
+fuzz-keep: ## keeps the smallest set of inputs that reaches all the code that fuzz-host has reached, in fuzz/corpus/
 	@vm/xtask fuzz keep $(TARGETS)
 
 bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and a BPF iterator: out/bench.json (PARTS="wall plot": only these)
@@ -141,7 +141,7 @@ case-study-1: guest ## random and local accesses: two runs of two programs, and 
 case-study-2: guest ## more and more copies of a program, until the machine thrashes; out/studies/case2/
 	@case_studies/run case2 --into $(STUDIES) $(STUDY)
 
-vm: guest ## a shell in the virtual machine, with mp3.ko and the programs at hand
+vm: guest ## a shell in the virtual machine, with mp3.ko loaded and the programs in the PATH
 	@vm/run
 
 guest: prepare ## mp3.ko and the programs for the virtual machine, in out/vm/
@@ -170,13 +170,13 @@ module-vm: prepare ## only mp3.ko for the virtual machine
 prepare: ## the virtual machine's kernel, its toolchain and its guest, once (in ~/.cache/mp3)
 	@vm/prepare
 
-fmt: ## formats all Rust
+fmt: ## formats all Rust code
 	$(CARGO) fmt --all -- mp3_module/mp3_main.rs mp3_module/tracer/encode.rs
 
 lint: prepare ## formatting, clippy on programs and module, shellcheck
 	@vm/lint $(BASH_SCRIPTS) -- $(ASH_SCRIPTS)
 
-clean: ## what was built here (the prepared kernel in ~/.cache/mp3 stays)
+clean: ## removes what was built here (the prepared kernels in ~/.cache/mp3 stay)
 	rm -rf target $(OUT)
 
 help: ## this list

@@ -5,7 +5,7 @@
 use anyhow::{ensure, Context, Result};
 use std::fs;
 
-/// Has the kernel really free what it keeps for later: caches, and with KASAN, freed objects in quarantine.
+/// Makes the kernel free what it keeps for later: caches and, with KASAN, freed objects in quarantine.
 pub fn drain() -> Result<()> {
     fs::write("/proc/sys/vm/drop_caches", "3")?;
     let Ok(caches) = fs::read_dir("/sys/kernel/slab") else { return Ok(()) };
@@ -41,7 +41,7 @@ pub fn faults(pid: i32) -> Result<(u64, u64)> {
     Ok((field(10)?.parse()?, field(12)?.parse()?))
 }
 
-/// Waits until a process sleeps in `read(2)` and has left its CPU: it has done what it was told, and its counters stand still.
+/// Waits until a process sleeps in `read(2)` and has left its CPU, so that its counters no longer change.
 pub fn wait_until_asleep(pid: i32) -> Result<()> {
     wait_until_asleep_in(pid, libc::SYS_read)
 }

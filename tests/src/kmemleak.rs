@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that nothing in the kernel points to any more, as kmemleak finds it.
+//! Leaked memory, as kmemleak finds it.
 
 use crate::debugfs;
 use anyhow::{Context, Result};
@@ -36,7 +36,7 @@ impl Kmemleak {
         fs::read_to_string(&self.file).context("/sys/kernel/debug/kmemleak")
     }
 
-    /// Has everything that was reported so far never be reported again.
+    /// Excludes everything reported so far from later reports.
     pub fn clear(&self) -> Result<()> {
         self.write("clear")
     }

@@ -3,8 +3,8 @@
 //! `mp3-tests`: the module's tests. They run as root in a virtual machine that is theirs alone, and load the module
 //! themselves, each test with the parameters that it needs.
 //!
-//! Suites whose name begins with `timing` measure time. They belong into a guest whose clock counts instructions, where a
-//! busy host cannot make them fail; all others run on two or more CPUs in real time.
+//! Suites whose name begins with `timing` measure time. They run in a guest whose clock counts instructions, where a busy host
+//! cannot make them fail. All others run on two or more CPUs in real time.
 
 mod before;
 mod cgroup;

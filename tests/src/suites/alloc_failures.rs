@@ -26,14 +26,14 @@ use testkit::module::Module;
 use testkit::{files, status};
 
 tests![
-    loading,
-    opening,
-    mapping,
-    registering,
-    registering_where_the_table_grows,
-    unregistering,
-    reading_the_list,
-    setting_a_position,
+    loading_fails_cleanly_at_every_step,
+    opening_fails_cleanly_at_every_step,
+    mapping_fails_cleanly_at_every_step,
+    registering_fails_cleanly_at_every_step,
+    registering_fails_cleanly_where_the_table_grows,
+    unregistering_fails_cleanly_at_every_step,
+    reading_the_list_fails_cleanly_at_every_step,
+    setting_a_position_fails_cleanly_at_every_step,
 ];
 
 /// Registers and unregisters a process, with a record of each.
@@ -46,7 +46,7 @@ fn module_works() -> Result<()> {
     Ok(())
 }
 
-fn loading() -> Outcome {
+fn loading_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let file = File::open(files::module())?;
     let steps = injector.each_step(
@@ -73,7 +73,7 @@ fn loading() -> Outcome {
     module.unload()
 }
 
-fn opening() -> Outcome {
+fn opening_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("")?;
     let steps = injector.each_step(|| open(DEVICE_PATH, OFlag::O_RDONLY, Mode::empty()), |_, _| Ok(()))?;
@@ -83,7 +83,7 @@ fn opening() -> Outcome {
     module.unload()
 }
 
-fn mapping() -> Outcome {
+fn mapping_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("ring_records=64")?;
     let file = device::open(true)?;
@@ -142,16 +142,16 @@ fn register_at_every_step(others: usize) -> Outcome {
     module.unload()
 }
 
-fn registering() -> Outcome {
+fn registering_fails_cleanly_at_every_step() -> Outcome {
     register_at_every_step(0)
 }
 
 /// The table grows in powers of two; with 64 there, it grows by the next.
-fn registering_where_the_table_grows() -> Outcome {
+fn registering_fails_cleanly_where_the_table_grows() -> Outcome {
     register_at_every_step(64)
 }
 
-fn unregistering() -> Outcome {
+fn unregistering_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("")?;
     let child = Child::idle()?;
@@ -175,7 +175,7 @@ fn unregistering() -> Outcome {
     module.unload()
 }
 
-fn reading_the_list() -> Outcome {
+fn reading_the_list_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("")?;
     let child = Child::idle()?;
@@ -197,7 +197,7 @@ fn reading_the_list() -> Outcome {
     module.unload()
 }
 
-fn setting_a_position() -> Outcome {
+fn setting_a_position_fails_cleanly_at_every_step() -> Outcome {
     let injector = Injector::new()?;
     let module = Module::load("")?;
     let child = Child::idle()?;

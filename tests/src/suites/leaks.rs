@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What all other tests left behind; the last test of all.
+//! Memory that the other tests leaked; the last test of all.
 
 use crate::kmemleak::Kmemleak;
 use crate::test::{Outcome, Skip};
