@@ -84,7 +84,7 @@ impl Runner {
                         "four CPUs",
                         "four-cpus",
                         "--cpus 4 ",
-                        "mp3-tests accounting lives readers stress::half stress::readers",
+                        "mp3-tests accounting:: lives:: readers:: stress::half stress::readers",
                     ),
                     // The guest's clock counts instructions there, so that a busy host cannot fail a test of time.
                     guest(
