@@ -10,7 +10,7 @@ KERNEL_SUITE=trixie-backports
 KERNEL_OTHER_SUITES=(forky sid experimental)
 # Where the compilers are that built them, the most settled suite first.
 KERNEL_COMPILER_SUITES=(trixie forky sid)
-# The kernels that were tried, and what came of it; vm/kernels writes it.
+# The kernels that were tried, and what came of it; vm/kernels writes it, and xtask/src/kernels.rs says what is in it.
 KERNEL_TRIED=$MP3_TOP/docs/kernels.tsv
 
 # choose_offers: from "PACKAGE VERSION SUITE" lines on stdin, prints "RELEASE VERSION SERIES SUITE MISSING" of every kernel,
@@ -124,6 +124,12 @@ choose_untried() {
         { key = $4 " " $5 }
         $1 == "passed" || $1 == "failed" { known[key] = 1 }
         !(key in known) && $6 == "-" { print $2, $3, $4, $5, $6 }'
+}
+
+# choose_other_series TRIED RELEASE: prints the newest series of which a kernel passed and which is not RELEASE's.
+choose_other_series() {
+    awk -F'\t' '!/^#/ && $7 == "passed" && match($3, /^[0-9]+\.[0-9]+/) { print substr($3, 1, RLENGTH) }' "$1" |
+        sort --version-sort --reverse --unique | grep -vxF "$(grep -oE '^[0-9]+\.[0-9]+' <<<"$2")" | head -n 1
 }
 
 # choose_named NAME...: from choose_offers' lines on stdin, those that one of the names means. A NAME is a release, a version,

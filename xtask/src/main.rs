@@ -11,9 +11,11 @@
 //! | [`stage`] | a step that is announced and timed |
 //! | [`test`] | `make test`: runs runners, and ends with the total |
 //! | [`fuzz`] | `make fuzz-host` and `make fuzz-keep` |
+//! | [`kernels`] | the kernels that were tried, and the page about them |
 
 mod expected;
 mod fuzz;
+mod kernels;
 mod results;
 mod runner;
 mod stage;
@@ -49,6 +51,9 @@ enum Command {
     /// The readers of foreign data against libFuzzer (nightly Rust)
     #[command(subcommand)]
     Fuzz(fuzz::Command),
+    /// The kernels on which the module was tried
+    #[command(subcommand)]
+    Kernels(kernels::Command),
     /// What cargo runs a test binary with: says on stdout which package's it is
     #[command(hide = true)]
     TestBinary {
@@ -81,6 +86,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { places } => test::run(&places),
         Command::Expected { lists } => test::write_expected(&lists).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(command) => fuzz::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Kernels(command) => kernels::run(&command).map(|()| ExitCode::SUCCESS),
         Command::TestBinary { .. } | Command::Total { .. } => unreachable!("returned above"),
     }
 }
