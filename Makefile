@@ -24,7 +24,7 @@ GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEA
 	$(CARGO) build --release --target-dir target/guest --target $(GUEST_TARGET)
 GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
-BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/tests/* case_studies/* packaging/* packaging/*/*)
+BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
 # The compiler that built the kernel, if the tree says which.
