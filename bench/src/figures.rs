@@ -116,7 +116,7 @@ fn bars(report: &Report, first: &Row, title: &str) -> BarFigure {
 }
 
 fn bar(row: &Row) -> Bar {
-    // `% of a CPU` is told by the scale; `%` is enough at the bar.
+    // The scale says `% of a CPU`; `%` is enough at the bar.
     let unit = row.unit.split(' ').next().unwrap_or_default();
     let spread = table::spread(row).map_or(String::new(), |spread| format!(" ({spread})"));
     Bar {
@@ -211,7 +211,7 @@ fn subjects<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     different
 }
 
-/// How a row compares with mp3's, which itself is compared with nobody.
+/// How a row compares with that of mp3, which is the reference itself.
 fn ratio(row: &Row) -> String {
     row.ratio.filter(|_| row.subject != MP3).map_or(String::new(), |ratio| format!(" {}", table::ratio(ratio)))
 }

@@ -36,7 +36,7 @@ pub fn rounds_in(span_ns: u64) -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// A process that runs for as long as it is let, with the ordinary priority.
+/// A process that runs until it is ended, with the ordinary priority.
 pub fn busy() -> Result<Child> {
     let mut child = Child::spawn(|parent| {
         parent.wait();

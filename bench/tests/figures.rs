@@ -128,7 +128,7 @@ fn sampling_is_a_line_a_subject_through_all_its_measurements() {
             |item| if let Item::Name { name, detail, .. } = item { Some((&**name, detail.trim())) } else { None },
         )
         .collect();
-    assert_eq!(names[0], ("mp3", "400"), "mp3 is compared with nobody");
+    assert_eq!(names[0], ("mp3", "400"), "mp3 is the reference");
     assert_eq!(names[1], ("BPF task iterator", "900 ×2.25"));
 }
 

@@ -57,7 +57,7 @@ fn load(dir: &Path) -> Result<Study> {
     Ok(study)
 }
 
-/// What a reader of the study should know about its files.
+/// Prints what the reader should know about the files of a study.
 fn tell(study: &Study) {
     for run in &study.runs {
         for (path, notices) in

@@ -28,7 +28,7 @@ fn summary() -> String {
 }
 
 #[test]
-fn sampled_faults_are_getrusages() {
+fn sampled_faults_equal_those_of_getrusage() {
     for (name, numbers) in [study("case1").1, study("case2").1].concat() {
         assert_eq!(numbers.faults(), numbers.rusage_faults, "{name}");
     }
@@ -69,12 +69,12 @@ fn too_many_copies_thrash() {
 }
 
 #[test]
-fn the_summary_is_the_datas() {
+fn the_committed_summary_agrees_with_the_data() {
     assert!(summary() == fs::read_to_string(here("summary.md")).unwrap(), "make it again with `studies summary`");
 }
 
 #[test]
-fn the_tables_of_the_readme_are_the_datas() {
+fn the_tables_of_the_readme_agree_with_the_data() {
     let (summary, readme) = (summary(), fs::read_to_string(here("README.md")).unwrap());
     let mut numbers = 0;
     for cell in readme.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('|')) {
@@ -93,7 +93,7 @@ fn the_tables_of_the_readme_are_the_datas() {
 }
 
 #[test]
-fn the_committed_figures_say_the_datas_numbers() {
+fn the_committed_figures_agree_with_the_data() {
     let figures = PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/committed"));
     fs::create_dir_all(&figures).unwrap();
     for study in ["case1", "case2"] {

@@ -27,7 +27,7 @@ fn report(dir: &Dir) -> String {
     format!("file://{}", dir.0.join("report.html").display())
 }
 
-/// Points at `part` (0 to 1) of a chart's width and gives what its tip says: (series, time, value, text).
+/// Moves the pointer to `part` (0 to 1) of a chart's width and returns the rows of its tip: (series, time, value, text).
 fn point(browser: &mut Browser, chart: &str, part: f64) -> Vec<(String, f64, f64, String)> {
     let (left, top, width, height) = browser.rectangle(chart);
     let x = left + MARGINS.0 + part * (width - MARGINS.0 - MARGINS.1);

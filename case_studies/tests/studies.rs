@@ -28,7 +28,7 @@ fn lines(items: &[Item]) -> Vec<&[(f64, f64)]> {
 }
 
 #[test]
-fn numbers_are_computed_as_they_are_defined() {
+fn metrics_are_computed_as_they_are_defined() {
     let dir = Dir::new();
     write_studies(&dir.0);
     let study = Study::load(&dir.0.join("case2")).unwrap();
@@ -60,7 +60,7 @@ fn what_the_kernel_does_not_count_is_not_zero() {
 }
 
 #[test]
-fn case_1_tells_minor_from_major_and_marks_completions() {
+fn case_1_separates_minor_from_major_and_marks_completions() {
     let dir = Dir::new();
     write_studies(&dir.0);
     let study = Study::load(&dir.0.join("case1")).unwrap();

@@ -56,12 +56,12 @@ impl Status {
         Ok(Status { file })
     }
 
-    /// A file that takes everything and does nothing, to go through the motions with.
+    /// A file that accepts every command and does nothing: for a rehearsal.
     pub fn rehearsal() -> Result<Self, StatusError> {
         Self::open(Path::new("/dev/null"))
     }
 
-    /// Gives one command. Allocates nothing, so that it takes no page fault the second time.
+    /// Writes one command. Allocates nothing, so that the second call takes no page fault.
     pub fn write(&self, command: Command) -> Result<(), StatusError> {
         self.write_errno(command).map_err(|errno| StatusError::Refused { command, errno })
     }
@@ -116,7 +116,7 @@ fn access_hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// A sentence for every error that the module has.
+/// A message for every error that the module returns.
 fn refusal(command: Command, errno: Errno) -> String {
     let (pid, done, what) = match command {
         Command::Register(pid) | Command::Follow(pid) => (pid, "registered", "register"),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn absence_asks_for_the_module() {
+    fn a_missing_status_file_asks_for_the_module() {
         let error = Status::open(Path::new("/nowhere/mp3/status")).unwrap_err();
         assert_eq!(error.to_string(), "/nowhere/mp3/status: not there; is mp3.ko loaded?");
     }

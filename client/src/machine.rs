@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is being profiled.
+//! The machine that is being profiled.
 
 use abi::header::{Header, FEATURE_DELAYS};
 use format::comments::{Delays, Preamble};

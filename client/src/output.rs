@@ -59,7 +59,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Writes a line to standard error. Where that is gone, the program goes on: what it does counts more than what it says.
+/// Writes a line to standard error. An error is ignored: a program must not fail because it cannot report progress.
 pub fn say(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
 }

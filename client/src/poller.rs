@@ -24,7 +24,7 @@ pub enum Wake {
 pub struct Poller<'a> {
     device: &'a Device,
     signals: &'a Signals,
-    /// The file that is written to, again: it reports when its reader is gone.
+    /// A duplicate of the output: poll reports when its reader is gone.
     output: OwnedFd,
 }
 

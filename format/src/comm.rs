@@ -6,8 +6,8 @@ use abi::samples::COMM_BYTES;
 
 /// A command name as printable UTF-8.
 ///
-/// Control characters and bytes that are no UTF-8 become `\xNN`, and a backslash becomes two, so that what it was can be
-/// told again.
+/// Control characters and bytes that are no UTF-8 become `\xNN`, and a backslash becomes two, so that the original bytes
+/// can be recovered.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable {
     bytes: [u8; 4 * COMM_BYTES],

@@ -309,7 +309,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn refuses_another_version_and_a_clock_that_stands() {
+    fn refuses_another_version_and_a_rate_that_is_not_positive() {
         let mut comments = Comments::default();
         assert_eq!(comments.take("# mp3 profile 2"), Err(LineError::Version { found: "2".into() }));
         for bad in ["0", "-250", "NaN", "inf", "", "fast"] {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can be wrong with a file of samples.
+//! Errors of files of samples.
 
 use std::io;
 
-/// Why a line is not what its file promises.
+/// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// A format version that this program does not read.
@@ -90,7 +90,7 @@ pub enum LineError {
     /// Bytes that are no text.
     #[error("not text: is this a profile?")]
     NotText,
-    /// A line that no monitor writes.
+    /// A line longer than any that monitor writes.
     #[error("longer than {limit} bytes: is this a profile?")]
     TooLong {
         /// The longest line that is read, in bytes.

@@ -2,7 +2,7 @@
 
 //! Numbers out of a fuzzer's bytes.
 
-/// Bytes that are used up one after the other; 0 for ever when there are none left.
+/// Bytes that are consumed one after the other; 0 when none are left.
 #[derive(Clone, Debug)]
 pub struct Bytes<'a> {
     rest: &'a [u8],

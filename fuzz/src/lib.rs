@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What readers of foreign data must withstand: functions of any bytes, which panic where a promise is broken.
+//! Properties of everything that reads untrusted data: functions of any bytes, which panic where a property does not hold.
 //!
 //! `libfuzzer/` looks for such bytes (`make fuzz-host`); `corpus/` keeps those that led somewhere new, findings among them,
 //! and `cargo test` runs them all again.
 //!
-//! | target | who reads | who may have written |
+//! | target | reader | possible writer |
 //! |---|---|---|
 //! | [`command`] | the module: a write to `/proc/mp3/status` | any user |
 //! | [`record`] | a reader of the ring: one record | another kernel side, older or hostile |
 //! | [`ring`] | [`abi::header`] and [`abi::ring`], while the memory changes | likewise |
 //! | [`recording`] | `monitor`, from the ring to every format | likewise |
-//! | [`profile`] | `plot`: text, CSV, gzip, classic | whoever made the file |
+//! | [`profile`] | `plot`: text, CSV, gzip, classic | the author of the file |
 //! | [`figure`] | `plot`, to the picture | likewise |
 
 #![forbid(unsafe_code)]

@@ -5,7 +5,7 @@
 use crate::bytes::Bytes;
 use abi::record::{SampleRecord, Totals, COMM_BYTES, SAMPLE_WORDS, TOTALS};
 
-/// Every bit pattern is a record, and none of it gets lost but the half word that belongs to nobody.
+/// Every bit pattern is a record, and every bit of it is kept but the unused half word.
 pub fn check(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let words: [u64; SAMPLE_WORDS] = std::array::from_fn(|_| bytes.number());

@@ -27,7 +27,7 @@ struct Patience {
     after: u8,
 }
 
-/// Waits that a recording may still ask for when it was told to stop once.
+/// Waits that a recording may still make after it was stopped.
 const ANSWERS: u8 = 2;
 
 impl Wait for Patience {
@@ -42,7 +42,7 @@ impl Wait for Patience {
     }
 }
 
-/// A recording ends when it is told to; what it wrote is whole lines of its format, as many as its summary says.
+/// A recording ends when it is stopped. Its output is whole lines of its format, as many as its summary says.
 pub fn check(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let capacity = 1 << (bytes.byte() % 5);

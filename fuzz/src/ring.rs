@@ -40,7 +40,7 @@ pub fn check(input: &[u8]) {
             assert!(header.region_bytes().is_some_and(|bytes| bytes as u64 <= abi::regions::REGION_BYTES));
             header
         }
-        // Who goes on in spite of it must not come to harm either.
+        // A reader that goes on in spite of it must not be harmed either.
         Err(error) => {
             assert!(!error.to_string().is_empty());
             Header {

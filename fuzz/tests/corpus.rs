@@ -37,7 +37,7 @@ fn every_target_is_a_program_of_the_fuzzer() {
 }
 
 #[test]
-fn every_input_with_a_name_is_withstood() {
+fn every_named_input_is_handled() {
     for (name, check) in fuzz::TARGETS {
         let directory = corpus().join(name);
         let mut files: Vec<_> = fs::read_dir(&directory)
@@ -53,7 +53,7 @@ fn every_input_with_a_name_is_withstood() {
 }
 
 #[test]
-fn every_input_that_was_found_is_withstood() {
+fn every_input_that_the_fuzzer_found_is_handled() {
     for (name, check) in fuzz::TARGETS {
         let path = corpus().join(format!("{name}.tar.gz"));
         let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

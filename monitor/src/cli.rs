@@ -23,7 +23,7 @@ Exit status: 0 done, interrupted with everything written, or the reader of a pip
 /// Prints what the mp3 module has sampled: of the profile that is running, or of the last one, from its first record on,
 /// until the last registered process is gone.
 ///
-/// Where there is nothing yet, it waits.
+/// If nothing has been sampled yet, it waits.
 #[derive(Parser, Debug)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Records the mp3 module's samples: from the ring into a file.
+//! Records the samples of the mp3 module: from the ring into a file.
 //!
 //! ```text
 //! Ring -- records --> record() --+--> Intervals --> Ticks --> a line a tick     Text

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is said on stderr meanwhile.
+//! Messages on stderr during a recording.
 
 use client::output::say;
 use monitor::Summary;
@@ -19,13 +19,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// About what comes from `device` and goes to `output`.
+    /// Progress of a recording from `device` to `output`.
     pub fn new(device: &Path, output: &impl IsTerminal) -> Self {
         let is_shown = io::stderr().is_terminal() && !output.is_terminal();
         Progress { device: device.to_owned(), is_shown, last: None }
     }
 
-    /// Makes room for what comes next.
+    /// Clears the line.
     pub fn clear(&mut self) {
         if self.last.take().is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
@@ -39,7 +39,7 @@ impl Progress {
         say(format_args!("monitor: {device}: no process is registered; waiting for one (userapp register PID)"));
     }
 
-    /// So much was recorded.
+    /// Shows what has been recorded so far.
     pub fn show(&mut self, summary: &Summary) {
         if !self.is_shown || summary.samples == 0 || self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;

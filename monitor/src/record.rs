@@ -41,7 +41,7 @@ pub enum End {
     LastProcess,
     /// When everything that was there at the beginning has been read.
     Drained,
-    /// Never, unless told.
+    /// Never, unless it is stopped.
     Never,
 }
 
@@ -71,7 +71,7 @@ pub trait Wait {
 pub struct Recorded {
     /// What it came to.
     pub summary: Summary,
-    /// It was told to stop before its end.
+    /// It was stopped before its end.
     pub stopped: bool,
 }
 
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_registered_when_records_were_lost_is_not_remembered_for_ever() {
+    fn registrations_whose_end_was_lost_do_not_stay_in_memory() {
         let ring = Ring::new(8);
         let mut csv = Csv;
         let mut output = vec![];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a profile comes to.
+//! Totals of a profile.
 
 use abi::samples::{Flags, SampleRecord, Totals};
 use client::intervals::Step;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Intervals of all processes to one line a tick.
+//! From the intervals of all processes to one line per tick.
 
 use abi::samples::{SampleRecord, Totals};
 use format::profile::Tick;
 use std::collections::BTreeMap;
 
-/// Gathers the records of ticks until these are known to be complete.
+/// Sums the records of each tick until the tick is known to be complete.
 ///
 /// A record that a registration or its end writes between two ticks carries the number of the upcoming one, so that it is
 /// in that tick's line. One that is written while a tick is being taken carries the number of the next already, and records
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Ticks {
     open: BTreeMap<u64, Tick>,
-    /// Jiffies of the last line that was given: lines are in order of time.
+    /// Jiffies of the last line that was returned: lines are in order of time.
     last_jiffies: u64,
 }
 
@@ -28,13 +28,13 @@ impl Ticks {
         line.cpu_ns = line.cpu_ns.saturating_add(interval.cpu_ns());
     }
 
-    /// Gives the next line of a tick that is complete because a record of `tick` was read: none of the one before the last
-    /// follows.
+    /// Returns the next line that is complete now that a record of `tick` was read: no record follows of a tick before the
+    /// previous one.
     pub fn close_behind(&mut self, tick: u64) -> Option<(u64, Tick)> {
         self.close_through(tick.checked_sub(2)?)
     }
 
-    /// Gives the next line, if its tick is `completed` or earlier.
+    /// Returns the next line, if its tick is `completed` or earlier.
     pub fn close_through(&mut self, completed: u64) -> Option<(u64, Tick)> {
         let first = self.open.first_entry().filter(|first| *first.key() <= completed)?;
         let (number, mut line) = first.remove_entry();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waiting for the module's records, and telling the user meanwhile.
+//! Waiting for the module's records, with progress for the user.
 
 use crate::progress::Progress;
 use client::poller::{Poller, Wake};
@@ -24,7 +24,7 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Waits by `poller` for what comes from `device`, and tells `progress`.
+    /// Waits with `poller` for records of `device`, and shows `progress`.
     pub fn new(device: &'a Device, poller: Poller<'a>, progress: &'a mut Progress) -> Self {
         Waiting { device, poller, progress }
     }

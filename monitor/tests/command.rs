@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `monitor` as it is typed, on an image of a ring that the test writes as the module would.
+//! `monitor` as a user runs it, on an image of a ring that the test writes as the module would.
 
 use abi::device::SAMPLES_OFFSET;
 use abi::header::{word, Header, HEADER_BYTES};
@@ -274,13 +274,13 @@ fn interrupted_it_ends_with_a_complete_line_and_its_summary() {
 }
 
 #[test]
-fn interrupted_while_nobody_reads_it_says_that_the_end_is_missing() {
+fn interrupted_while_its_output_is_not_read_it_says_that_the_end_is_missing() {
     let mut module = Module::loaded(1024);
     module.registered(1);
     for tick in 0..1000 {
         module.push(7, tick, tick, Flags::default());
     }
-    // More than a pipe holds, and nobody reads it.
+    // More than a pipe holds, without a reader.
     let mut running = Running::start(&mut module.monitor("--json"));
     let mut first = [0; 1];
     running.0.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
@@ -309,7 +309,7 @@ fn a_closed_pipe_is_no_error() {
     drop(out);
     ends_quietly(running);
 
-    // Not even when nothing more comes to be written: it has to notice by itself.
+    // Also when there is nothing more to write: it has to notice by itself.
     let mut running = Running::start(&mut module.monitor("--follow"));
     let mut out = BufReader::new(running.0.stdout.take().unwrap());
     let mut line = String::new();
@@ -395,7 +395,7 @@ fn counts_what_was_overwritten_before_it_came() {
     let profile = text(&output.stdout);
     assert_eq!(data(&profile).len(), 8);
     assert!(profile.contains("\n# minor: 200\n") && profile.contains("\n# lost: 12\n"), "{profile}");
-    // The oldest that is there is where it was told to begin: nothing is lost.
+    // It was told to begin with the oldest record that is there: nothing is lost.
     assert!(text(&module.output("--all").stderr).ends_with("lost: 0\n"));
 }
 

@@ -95,8 +95,8 @@ pub struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
-/// Draws a figure of `width` by `height` logical pixels and gives it as SVG. `title` and `description` are for readers who
-/// listen.
+/// Draws a figure of `width` by `height` logical pixels and returns it as SVG. `title` and `description` are for screen
+/// readers.
 ///
 /// # Errors
 /// What `draw` returns.
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn svg_has_its_size_in_logical_pixels_and_words_for_listeners() {
+    fn svg_has_its_size_in_logical_pixels_and_words_for_screen_readers() {
         let svg =
             paint((100.0, 50.0), "A < B", "what is seen", |canvas| canvas.text(10.0, 10.0, "x & y", Type::new(12.0)))
                 .unwrap();

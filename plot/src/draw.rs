@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Processes drawn of a file that holds many: as many as there are colours.
 const PROCESSES: usize = 7;
 
-/// Draws the profiles; gives what is to be said on standard output.
+/// Draws the profiles; returns the text for standard output.
 pub fn profiles(arguments: &Arguments) -> Result<String> {
     let outputs = outputs(arguments)?;
     let (mut sources, mut left_out) = (Vec::new(), Vec::new());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_told_to_the_second() {
+    fn a_start_is_written_to_the_second() {
         assert_eq!(to_the_second("2026-11-20T23:14:00.123456Z"), "2026-11-20 23:14:00 UTC");
         assert_eq!(to_the_second("yesterday"), "yesterday");
     }

@@ -89,7 +89,7 @@ impl Intervals {
         Self { clock, before: None, pending: None }
     }
 
-    /// Takes a tick; gives the interval that is complete now, if one is. `idle`: nothing was registered between the tick
+    /// Takes a tick; returns the interval that is complete now, if there is one. `idle`: nothing was registered between the tick
     /// before and the begin of this one's interval.
     ///
     /// - An interval goes from tick to tick, however long that is: a machine that stalled has counted all the time.

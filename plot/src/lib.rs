@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`interval`] | ticks to intervals: when each began and how long it was |
-//! | [`trace`] | any number of intervals in bounded memory, totals exact |
+//! | [`trace`] | any number of intervals in bounded memory, with exact totals |
 //! | [`profile`] | a file of four columns, read |
 //! | [`processes`] | a file of `monitor --per-process`, read |
 //! | [`number`], [`axis`], [`palette`] | how numbers, scales and lines look |

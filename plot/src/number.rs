@@ -51,7 +51,7 @@ pub fn scale_label(value: f64, step: f64, largest: f64) -> String {
         _ => (1.0, ""),
     };
     let step = step / divisor;
-    // As many decimals as it takes to tell two labels apart: 2.5 needs one, 0.05 two.
+    // As many decimals as make two labels distinct: 2.5 needs one, 0.05 two.
     let decimals = (0..9).find(|&decimals| {
         let scaled = step * 10f64.powi(decimals);
         (scaled - scaled.round()).abs() < 1e-6

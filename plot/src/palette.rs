@@ -16,7 +16,7 @@ pub const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xea);
 pub const FRAME: RGBColor = RGBColor(0x9a, 0xa1, 0xa9);
 /// The wide line under others that shows their sum.
 pub const SUM: RGBColor = RGBColor(0xc4, 0xca, 0xd0);
-/// Minor faults, wherever faults are told apart.
+/// Minor faults, where a figure distinguishes them from major ones.
 pub const MINOR: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 /// Major faults, likewise.
 pub const MAJOR: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
@@ -37,7 +37,7 @@ pub const SERIES: [RGBColor; 7] = [
     RGBColor(0xd5, 0x5e, 0x00),
 ];
 
-/// What marks the points of a line, so that colour is not all that tells it from others.
+/// The shape of the points on a line, so that lines differ by more than their colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// A filled circle.

@@ -445,7 +445,7 @@ fn spread(wanted: &[f64], apart: f64) -> Vec<f64> {
     heights.collect()
 }
 
-/// Decimals that tell labels `step` apart.
+/// Decimals that make labels `step` apart distinct.
 fn decimals(step: f64) -> usize {
     (0..6).find(|&decimals| (step * 10f64.powi(decimals)).fract().abs() < 1e-6).unwrap_or(6) as usize
 }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_last_line_is_left_out_and_told() {
+    fn a_cut_last_line_is_left_out_and_reported() {
         for cut in ["1100 30 2", "1100 30 2 7", "11"] {
             let profile = parse(&format!("# hz: 1000\n1000 10 0 5\n1050 20 1 6\n{cut}")).unwrap();
             assert_eq!((profile.samples, profile.trace.totals().minor), (2, 30));
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn lost_and_missing_samples_are_told() {
+    fn lost_and_missing_samples_are_reported() {
         let profile = parse("# hz: 250\n1 1 1 1\n# ticks: 9\n# lost: 12\n").unwrap();
         assert_eq!(profile.notices[0], "announces 9 samples and holds 1");
         assert_eq!(profile.notices[1], "its monitor lost 12 records: sums are right, but coarser in time");
     }
 
     #[test]
-    fn a_file_without_its_end_is_told() {
+    fn a_file_without_its_end_is_reported() {
         let profile = parse("# mp3 profile 1\n# hz: 250\n1000 10 0 5\n1012 20 1 6\n").unwrap();
         assert_eq!(profile.notices, [UNENDED]);
         // The classic reader writes none.

@@ -23,7 +23,7 @@ pub enum RasterError {
     Encode(String),
 }
 
-/// Draws `svg` and gives it as a PNG file's bytes.
+/// Renders `svg` and returns the bytes of a PNG file.
 ///
 /// # Errors
 /// The SVG cannot be read, or the PNG not be encoded.

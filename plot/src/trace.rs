@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any number of intervals in bounded memory: what a figure can show of them, and their exact totals.
+//! Any number of intervals in bounded memory: as many as a figure can show, with exact totals.
 
 use crate::interval::{add, Interval};
 use format::error::LineError;
@@ -230,7 +230,7 @@ impl Trace {
         wider
     }
 
-    /// Points (seconds, count since the begin) of a growing sum; `count` gives each bucket's part. Flat where nothing was
+    /// Points (seconds, count since the begin) of a growing sum; `count` is the count of a bucket. Flat where nothing was
     /// sampled.
     pub fn accumulated(&self, count: impl Fn(&Bucket) -> u64) -> Vec<(f64, f64)> {
         let mut sum = 0u64;
@@ -245,7 +245,7 @@ impl Trace {
         points
     }
 
-    /// Points (seconds, value) of a line in steps; `value` gives each bucket's height. Zero where nothing was sampled.
+    /// Points (seconds, value) of a line in steps; `value` is the height of a bucket. Zero where nothing was sampled.
     pub fn steps(&self, value: impl Fn(&Bucket) -> f64) -> Vec<(f64, f64)> {
         let mut points: Vec<(f64, f64)> = vec![(0.0, 0.0)];
         for bucket in &self.buckets {

@@ -55,7 +55,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs `plot` on a bad file, and gives its one line of complaint.
+/// Runs `plot` on a bad file, and returns its one line of error.
 fn complaint(content: impl AsRef<[u8]>) -> String {
     let dir = Dir::new();
     let output = dir.file("bad.data", content).plot(&["bad.data"]);
@@ -185,7 +185,7 @@ fn what_cannot_be_said_does_not_keep_it_from_drawing() {
 }
 
 #[test]
-fn exit_status_tells_usage_from_failure() {
+fn wrong_usage_and_failure_have_different_exit_statuses() {
     let dir = Dir::new();
     let output = dir.plot(&["missing.data"]);
     assert_eq!(output.status.code(), Some(1));

@@ -45,7 +45,7 @@ pub struct Cli {
     pub action: Option<Action>,
 }
 
-/// The module's file of commands. Tests put a plain file in its place.
+/// The file that takes commands. Tests use a plain file in its place.
 pub fn status_path() -> PathBuf {
     std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }

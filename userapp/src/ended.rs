@@ -28,7 +28,7 @@ impl Ended {
     ///
     /// What waitid(2) or wait4(2) returns.
     pub fn wait(child: Pid) -> io::Result<Self> {
-        // While it is a zombie, /proc tells it and its children apart. wait4 and getrusage only have the sum.
+        // While it is a zombie, /proc has separate numbers for it and its children. wait4 and getrusage only have the sum.
         until_dead(child)?;
         let children = fs::read_to_string(format!("/proc/{child}/stat")).ok().and_then(|stat| children_in(&stat));
         let mut status = 0;

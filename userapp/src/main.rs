@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         (Some(Action::Unregister { pids }), _) => for_each(&path, Command::Unregister, &pids),
         (Some(Action::List), _) => list::list(&path).map(|()| ExitCode::SUCCESS),
         (None, Some(args)) => profile::profile(&path, &args, cli.json),
-        // clap demands one of both.
+        // clap requires one of them.
         (None, None) => Ok(ExitCode::from(2)),
     };
     done.unwrap_or_else(|error| {
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// One write for each PID. What fails is reported and does not keep the others from their turn.
+/// One write for each PID. A failure is reported, and the others are still tried.
 fn for_each(path: &Path, command: fn(i32) -> Command, pids: &[i32]) -> anyhow::Result<ExitCode> {
     let status = Status::open(path)?;
     let mut code = ExitCode::SUCCESS;

@@ -84,7 +84,7 @@ pub fn profile(path: &Path, args: &WorkloadArgs, json: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Has `done` with this process registered. The answer comes with what getrusage counted from right before the
+/// Calls `done` with this process registered. Returns its result, and what getrusage counted from right before the
 /// registration until right after its end.
 fn measure<T>(status: &Status, pid: u32, done: impl FnOnce() -> T) -> anyhow::Result<(T, Usage)> {
     let before = Usage::own()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Process times at the end.
+//! Process times, printed at the end.
 
 use nix::unistd::{sysconf, SysconfVar};
 use serde::Serialize;

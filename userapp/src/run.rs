@@ -2,8 +2,8 @@
 
 //! Any program, registered before its first instruction.
 //!
-//! The child registers itself between fork and exec: the module keeps to the process, whatever it executes. How far the
-//! child came it tells through a pipe that exec closes.
+//! The child registers itself between fork and exec: the module keeps to the process, whatever it executes. The
+//! child reports how far it came through a pipe that exec closes.
 
 use crate::ended::Ended;
 use crate::report::{write_json, write_profiled, ProcessTimes};
@@ -28,7 +28,7 @@ use std::time::Instant;
 use userapp::cli::RunArgs;
 use work::{resident, Usage};
 
-/// COMMAND was found and cannot be executed: what env(1) and the shell say then.
+/// COMMAND was found and cannot be executed: the status that env(1) and shells use.
 const CANNOT_EXECUTE: u8 = 126;
 /// COMMAND was not found: likewise.
 const NOT_FOUND: u8 = 127;
@@ -38,10 +38,12 @@ struct Report {
     pid: i32,
     #[serde(flatten)]
     process: ProcessTimes,
-    /// The registered process alone, while it was registered.
+    /// The registered process while it was registered; if descendants are followed, with those that were waited for.
     profiled: Usage,
-    /// Processes that it started and waited for: they were not profiled. None if there were none.
+    /// Processes that it started and waited for. None if there were none.
     children: Option<Usage>,
+    /// Its descendants were profiled, too.
+    followed: bool,
     exit_status: u8,
     /// The signal that ended it.
     signal: Option<String>,
@@ -116,7 +118,7 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
                 Err(code) => code,
                 Ok(never) => match never {},
             };
-            // SAFETY: _exit only ends the process. What the parent's exit has to do is not done twice.
+            // SAFETY: _exit only ends the process. The exit handlers are left to the parent.
             unsafe { libc::_exit(i32::from(code)) }
         }
         ForkResult::Parent { child } => child,
@@ -154,8 +156,9 @@ pub fn run(path: &Path, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let report = Report {
         pid: child.as_raw(),
         process: ProcessTimes::new(real, &ended.all),
-        profiled: ended.own().since(&before),
+        profiled: if args.follow { ended.all.since(&before) } else { ended.own().since(&before) },
         children: ended.has_children().then_some(ended.children),
+        followed: args.follow,
         exit_status: ended.exit_status(),
         signal: ended.signal_name(),
     };
@@ -178,7 +181,7 @@ fn become_command(
         // Without a parent there is no reader, and nothing depends on it.
         let _ = unistd::write(tell, &progress.to_bytes());
     };
-    // A fork leaves pages to be faulted in again, which must not happen between getrusage and the registration.
+    // After a fork, pages are faulted in again. That must not happen between getrusage and the registration.
     resident::make_resident();
     for status in [rehearsal, status] {
         let before = Usage::own().unwrap_or_default();
@@ -186,7 +189,7 @@ fn become_command(
             say(Progress::Refused(errno));
             return Err(1);
         }
-        // Those who only rehearse are not told of.
+        // The rehearsal is not reported.
         if std::ptr::eq(status, rehearsal) {
             continue;
         }
@@ -241,8 +244,9 @@ fn write(report: &Report, json: bool) -> io::Result<()> {
     writeln!(
         out,
         "children  {minor_faults} minor, {major_faults} major, {:.2} s CPU time: processes that PID {} started and waited \
-         for; they were not profiled",
+         for; {}",
         (children.user_ns + children.system_ns) as f64 / 1e9,
-        report.pid
+        report.pid,
+        if report.followed { "they were profiled, too" } else { "they were not profiled (run --follow does)" }
     )
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stopping early, with everything put back.
+//! Stopping early, with the registration removed.
 //!
-//! SIGINT, SIGTERM and SIGHUP are blocked and read from a descriptor where it suits: between accesses and instead of
-//! sleeping. No handler runs in the middle of anything. After the registration has been taken back, the process dies of
-//! the signal, as the shell expects.
+//! SIGINT, SIGTERM and SIGHUP are blocked and read from a descriptor between accesses and during pauses. No signal
+//! handler is installed. After the registration has been removed, the process dies of the signal, as the shell expects.
 
 use client::signals::Signals;
 use nix::errno::Errno;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `userapp` as it is typed, with a plain file in the module's place: what is written there, and what the caller sees.
+//! `userapp` as a user runs it, with a plain file in place of the module's: the commands written there, and what the caller
+//! sees.
 
 use serde_json::Value;
 use std::fs;
@@ -169,7 +170,7 @@ fn run_passes_on_that_a_real_time_signal_ended_the_program() {
 }
 
 #[test]
-fn run_tells_the_program_from_the_processes_that_it_started() {
+fn run_reports_the_program_and_the_processes_that_it_started_separately() {
     let module = Module::loaded();
     // A child that touches 64 MiB, which its parent does not.
     let script = "dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; :";
@@ -182,7 +183,10 @@ fn run_tells_the_program_from_the_processes_that_it_started() {
     assert!(all >= profiled + children, "{report}");
 
     let said = stderr(&module.userapp("run -- sh -c").arg(script).output().unwrap());
-    assert!(said.contains("\nchildren  ") && said.contains("they were not profiled\n"), "{said}");
+    assert!(said.contains("\nchildren  ") && said.contains("they were not profiled (run --follow does)\n"), "{said}");
+    let output = module.userapp("run --follow --json -- sh -c").arg(script).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert!(minor(&report["profiled"]) > 64 << 20 >> 12, "followed, children are profiled as well: {report}");
     // A program without children has no such line.
     let output = module.output("run --json -- true");
     let report: Value = serde_json::from_slice(&output.stderr).unwrap();
@@ -236,7 +240,7 @@ fn register_and_unregister_write_a_line_for_each() {
 }
 
 #[test]
-fn what_is_refused_does_not_keep_the_others_from_their_turn() {
+fn a_refused_pid_does_not_keep_the_others_from_being_registered() {
     // /dev/full refuses every write.
     let full = |line: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_userapp"));

@@ -8,19 +8,19 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
-/// Anonymous memory in pages of 4 KiB, none of them there before it is stored to.
+/// Anonymous memory in pages of 4 KiB, each of which is allocated when it is first stored to.
 ///
 /// # Invariants
 ///
-/// `start` is the first of `bytes` bytes that were mapped readable and writable by [`Buffer::new`]; nobody else knows
-/// where, and they stay mapped until this value is dropped.
+/// `start` is the first of `bytes` bytes that were mapped readable and writable by [`Buffer::new`]. The
+/// address is known to this value only, and they stay mapped until it is dropped.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<c_void>,
     bytes: usize,
 }
 
-/// The memory could not be had.
+/// The memory could not be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum BufferError {
     /// A size that no workload has.
@@ -57,7 +57,7 @@ impl Buffer {
         // SAFETY: without an address and MAP_FIXED, nothing that exists is replaced.
         let start = unsafe { mmap_anonymous(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }
             .map_err(|source| BufferError::Map { megabytes, source })?;
-        // INVARIANT: just mapped, and nobody was told.
+        // INVARIANT: just mapped, and the address is known only here.
         let buffer = Buffer { start, bytes: bytes.get() };
         // SAFETY: by the invariant these bytes are mapped; the advice does not change what they hold.
         match unsafe { madvise(buffer.start, buffer.bytes, MmapAdvise::MADV_NOHUGEPAGE) } {
@@ -81,15 +81,15 @@ impl Buffer {
     pub fn store(&mut self, place: u64, byte: u8) {
         let place = place as usize;
         assert!(place < self.bytes, "place {place} in a buffer of {} bytes", self.bytes);
-        // SAFETY: `place` is below `bytes`, so that by the invariant it is mapped and writable, and nobody else refers to
-        // it. Volatile, since a store that nobody reads could otherwise be left out.
+        // SAFETY: `place` is below `bytes`, so that by the invariant it is mapped and writable, and nothing else refers to
+        // it. Volatile, since the compiler could otherwise drop a store that is never read.
         unsafe { self.start.cast::<u8>().add(place).write_volatile(byte) };
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: by the invariant exactly these bytes were mapped, and after this nobody can name them. Unmapping what is
+        // SAFETY: by the invariant exactly these bytes were mapped, and no reference to them is left. Unmapping what is
         // mapped does not fail.
         let _ = unsafe { munmap(self.start, self.bytes) };
     }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuList(Vec<usize>);
 
-/// Why a list of CPUs is none.
+/// Why a text is not a list of CPUs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CpuListError {
     /// Neither a number nor a range of two.
@@ -57,7 +57,7 @@ impl fmt::Display for CpuList {
 }
 
 impl CpuList {
-    /// Has this thread, and what it starts from now on, run on these CPUs only.
+    /// Restricts this thread, and the threads and processes that it starts from now on, to these CPUs.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_that_are_some() {
+    fn lists_of_cpus_that_are_accepted() {
         for (text, cpus) in [("0", &[0][..]), ("0,2", &[0, 2]), ("4-6,9", &[4, 5, 6, 9]), ("3-3", &[3])] {
             assert_eq!(text.parse(), Ok(CpuList(cpus.to_vec())));
         }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_are_none() {
+    fn lists_of_cpus_that_are_refused() {
         for text in ["", ",", "0,", "a", "-1", "1-", "1-2-3", " 1", "99999999999999999999"] {
             assert!(matches!(text.parse::<CpuList>(), Err(CpuListError::Syntax(_))), "{text:?}");
         }

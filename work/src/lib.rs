@@ -6,9 +6,9 @@
 //! chooses. The memory is mapped once and kept, so that every 4 KiB page costs exactly one fault: the first store to it.
 //!
 //! ```text
-//! Workload --> Places ----> run() --> Buffer        what is done
+//! Workload --> Places ----> run() --> Buffer        the accesses
 //!                  \
-//!                   `-----> fresh_pages()           what must come of it, to the page
+//!                   `-----> fresh_pages()           their page faults, exactly
 //! ```
 //!
 //! | module | what it knows |

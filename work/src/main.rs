@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<io::Error>() {
-            // Whoever read this has read enough.
+            // The reader has closed the output: no failure of this program.
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             _ => {
                 let _ = writeln!(io::stderr(), "work: {error:#}");

@@ -5,10 +5,10 @@
 use crate::random::SplitMix64;
 use crate::workload::{Locality, Workload};
 
-/// With [`Locality::Local`], one access in so many goes to a random place.
+/// With [`Locality::Local`], one access in this many goes to a random place.
 pub const LOCAL_JUMP: u64 = 5;
 
-/// With [`Locality::Local`], the other accesses walk on by 0 to one less than so many bytes.
+/// With [`Locality::Local`], the other accesses advance by less than this many bytes.
 pub const LOCAL_STEP: u64 = 300;
 
 /// Byte offsets into the workload's memory, without an end: [`Workload::accesses`] of them are one iteration.
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn these_places_stay_what_they_are() {
-        // A change here changes what every published seed means.
+        // A change here changes the accesses of every published seed.
         let mut places = Places::new(&Workload::classic(200, Locality::Random, 1));
         assert_eq!([(); 4].map(|()| places.next_place()), [118_816_574, 156_401_770, 203_634_036, 93_188_882]);
         let mut places = Places::new(&Workload::classic(1, Locality::Local, 1));

@@ -8,8 +8,8 @@ use nix::sys::mman::{mlockall, munlockall, MlockAllFlags};
 /// takes no page fault of its own, as long as it allocates nothing and nothing is evicted. To be called before the
 /// workload's [`crate::Buffer`] is made: its pages would be mapped as well.
 ///
-/// Locking the pages maps them, and unlocking them at once leaves them mapped but evictable like any other's: the machine
-/// under memory pressure is to be measured, not this program excepted from it. Best effort: the answer tells whether it
+/// Locking the pages maps them. They are unlocked at once, and are then mapped but evictable like those of any program:
+/// memory pressure must act on this program as well. Best effort: the return value says whether it
 /// worked, but where so much may not be locked (`RLIMIT_MEMLOCK`), a few faults too many are no reason to fail.
 pub fn make_resident() -> bool {
     let locked = mlockall(MlockAllFlags::MCL_CURRENT).is_ok();

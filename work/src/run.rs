@@ -13,7 +13,7 @@ use std::time::Duration;
 /// enough for the calls not to be noticed when none does.
 pub const BATCH: u64 = 64;
 
-/// Whoever runs a workload: waits between the iterations, and may stop it.
+/// The caller of a workload: waits between the iterations, and may stop it.
 pub trait Pacer {
     /// Why the workload was stopped.
     type Stop;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_when_told() {
+    fn stops_when_it_is_asked_to() {
         let workload = Workload::classic(1, Locality::Random, 1_000);
         let mut counter = Counter { stop_after: Some(17), ..Counter::default() };
         let mut buffer = Buffer::new(&workload).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be done.
+//! Parameters of a workload.
 
 use std::fmt;
 use std::time::Duration;

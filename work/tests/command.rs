@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `work` as it is typed.
+//! `work` as a user runs it.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -32,7 +32,7 @@ fn pauses_after_each_iteration() {
 }
 
 #[test]
-fn runs_on_the_cpus_it_is_told() {
+fn runs_on_the_cpus_it_was_given() {
     assert!(work("1 R 1 --pause 0 --cpu 0").status.success());
     let output = work("1 R 1 --pause 0 --cpu 1023");
     assert_eq!(output.status.code(), Some(1));

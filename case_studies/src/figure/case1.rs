@@ -15,7 +15,7 @@ const EXPECTED: &str =
     "Expected: the different pages that the accesses touch on average, the sum over programs of P(1 − e^(−V/P)) for V \
      visits to P pages of 4 KiB; each costs one minor fault when it is first stored to.";
 
-/// The figure of one run: minor and major faults told apart, and each program's part.
+/// The figure of one run: minor and major faults separately, and the part of each program.
 pub fn one(run: &Run) -> Figure {
     let trace = &run.profile.trace;
     let totals = trace.totals();

@@ -64,7 +64,7 @@ struct Series {
     start_us: i64,
     /// Times of its points, µs, since the first registration.
     time_us: Vec<i64>,
-    /// Lengths of the sum's intervals, µs, which jiffies alone would tell less well; empty for a process.
+    /// Lengths of the sum's intervals, µs: more precise than differences of jiffies; empty for a process.
     length_us: Vec<i64>,
     /// Minor page faults since `start_us`.
     minor: Vec<i64>,
@@ -215,7 +215,7 @@ fn differences(column: &mut Vec<i64>) {
     }
 }
 
-/// Every so-manieth row, and the last: it has the totals.
+/// Every n-th row, so that at most [`POINTS`] remain, and the last row: it has the totals.
 fn thinned(rows: &[Row]) -> Vec<&Row> {
     let step = rows.len().div_ceil(POINTS).max(1);
     let mut thinned: Vec<&Row> = rows.iter().step_by(step).collect();

@@ -2,7 +2,7 @@
 
 //! The page: one file that works from disk, without a network.
 //!
-//! Tables and machines are written here, so that they are there without scripts too. The charts are drawn by `page.js` from
+//! Tables and machines are written here, so that they work without scripts too. The charts are drawn by `page.js` from
 //! the numbers of [`data`], which stand in the page as JSON.
 
 pub mod data;

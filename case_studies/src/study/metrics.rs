@@ -6,7 +6,7 @@ use super::run::Run;
 use format::columns;
 use plot::processes::{Process, Processes};
 
-/// A kind of waiting that the kernel's delay accounting tells apart.
+/// A kind of waiting that the kernel's delay accounting counts separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// A short name without blanks.

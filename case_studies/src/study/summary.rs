@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every number that a reader of the studies may want to check, as tables.
+//! Every number of the studies, as tables for the reader to check.
 
 use super::metrics::{process_waited_s, Metrics, DELAYS};
 use super::published::total_faults;

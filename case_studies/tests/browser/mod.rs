@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A headless Chromium, spoken to over its debugging pipe: JSON messages that end with a NUL.
+//! A headless Chromium, controlled over its debugging pipe: JSON messages that end with a NUL.
 
 use serde_json::{json, Value};
 use std::io::{BufRead, BufReader, Write};
@@ -25,9 +25,9 @@ pub struct Browser {
     from: BufReader<ChildStdout>,
     next: u64,
     session: Option<String>,
-    /// What the page said on the console, threw, or was warned of.
+    /// Console messages, exceptions and warnings of the page.
     pub complaints: Vec<String>,
-    /// What the page asked for.
+    /// URLs that the page requested.
     pub requests: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ impl Browser {
         browser
     }
 
-    /// Calls a method of the debugging protocol and gives its result.
+    /// Calls a method of the debugging protocol and returns its result.
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.next += 1;
         let id = self.next;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Horizontal bars on a logarithmic scale: who costs how much, with the number written at the bar.
+//! Horizontal bars on a logarithmic scale: what each subject costs, with the number at its bar.
 
 use super::{Sheet, MARGIN, WIDTH};
 use crate::axis::Axis;
@@ -24,7 +24,7 @@ const CAP: f64 = 3.5;
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
-    /// Who it is of.
+    /// What it measures.
     pub name: String,
     /// Where it ends.
     pub value: f64,
