@@ -159,6 +159,17 @@ pub const IDLE: &str = "idle";
 
 const RATE_REACHED_HZ: &str = "rate_reached_hz";
 
+/// Every key of the trailer.
+pub const TRAILER_KEYS: [&str; KEYS.len() + 1] = {
+    let mut keys = [RATE_REACHED_HZ; KEYS.len() + 1];
+    let mut index = 0;
+    while index < KEYS.len() {
+        keys[index] = KEYS[index].0;
+        index += 1;
+    }
+    keys
+};
+
 impl Trailer {
     /// Appends the lines.
     pub fn write(&self, out: &mut Vec<u8>) {
