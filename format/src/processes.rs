@@ -247,7 +247,7 @@ pub(crate) mod tests {
             comm: name,
             registration: 3,
             totals: Totals::from_array(std::array::from_fn(|index| index as u64 + 1)),
-            levels: Levels { resident_pages: 100, swapped_pages: 0 },
+            levels: Levels { resident_pages: 100, ..Levels::default() },
         }
     }
 
@@ -267,13 +267,19 @@ pub(crate) mod tests {
         let values: Vec<_> = row.trim_end().split(',').collect();
         let pairs: Vec<_> = columns.iter().zip(&values).map(|(column, value)| format!("{column}={value}")).collect();
         assert_eq!(columns.len(), values.len());
+        let counters = COUNTERS.iter().zip(sample(b"work", Flags::DELAYS).numbers());
+        let counters: String = counters.map(|(counter, number)| format!(" {}={number}", counter.column)).collect();
         assert_eq!(
             pairs.join(" "),
             "time_ns=7000000000 tick=40 jiffies=4294937296 pid=123 comm=work registration=3 flags=final|exited|delays \
-             threads=2 minor_total=1 major_total=2 user_ns_total=3 system_ns_total=4 voluntary_switches_total=5 \
-             involuntary_switches_total=6 run_delay_ns_total=7 blkio_delay_ns_total=8 swapin_delay_ns_total=9 \
-             reclaim_delay_ns_total=10 thrashing_delay_ns_total=11 compact_delay_ns_total=12 wpcopy_delay_ns_total=13 \
-             resident_pages=100 swapped_pages=0"
+             threads=2"
+                .to_owned()
+                + &counters
+        );
+        assert!(counters.starts_with(" minor_total=1 major_total=2 user_ns_total=3 system_ns_total=4 "), "{counters}");
+        assert!(
+            counters.contains(" wpcopy_delay_ns_total=13 ") && counters.contains(" resident_pages=100 "),
+            "{counters}"
         );
     }
 

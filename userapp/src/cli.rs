@@ -64,11 +64,19 @@ pub enum Action {
     /// Stop profiling processes
     Unregister {
         /// Processes, in this PID namespace
-        #[arg(value_name = "PID", required = true, value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(value_name = "PID", required_unless_present = "all", value_parser = clap::value_parser!(i32).range(1..))]
         pids: Vec<i32>,
+
+        /// All registered processes that are yours to unregister
+        #[arg(long, conflicts_with = "pids")]
+        all: bool,
     },
     /// List the registered processes: PID, user CPU time in s, command name
-    List,
+    List {
+        /// One JSON object per line: pid, user_ns, comm
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// A program to run, and how to report on it.

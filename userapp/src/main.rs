@@ -21,8 +21,9 @@ mod signals;
 
 use abi::command::Command;
 use clap::Parser;
-use client::commands::Status;
+use client::commands::{self, Status, StatusError};
 use client::output::say;
+use nix::errno::Errno;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,8 +35,9 @@ fn main() -> ExitCode {
     let done = match (cli.action, cli.workload) {
         (Some(Action::Run(command)), _) => run::run(&path, &command),
         (Some(Action::Register { pids }), _) => for_each(&path, Command::Register, &pids),
-        (Some(Action::Unregister { pids }), _) => for_each(&path, Command::Unregister, &pids),
-        (Some(Action::List), _) => list::list(&path).map(|()| ExitCode::SUCCESS),
+        (Some(Action::Unregister { all: true, .. }), _) => unregister_all(&path),
+        (Some(Action::Unregister { pids, .. }), _) => for_each(&path, Command::Unregister, &pids),
+        (Some(Action::List { json }), _) => list::list(&path, json).map(|()| ExitCode::SUCCESS),
         (None, Some(args)) => profile::profile(&path, &args, cli.json),
         // clap requires one of them.
         (None, None) => Ok(ExitCode::from(2)),
@@ -63,4 +65,24 @@ fn for_each(path: &Path, command: fn(i32) -> Command, pids: &[i32]) -> anyhow::R
         }
     }
     Ok(code)
+}
+
+/// Unregisters every process that may be unregistered. Those of other users stay, and one that ends meanwhile is no error.
+fn unregister_all(path: &Path) -> anyhow::Result<ExitCode> {
+    let lines = commands::list(path)?;
+    let status = Status::open(path)?;
+    let mut others = 0;
+    for line in lines {
+        match status.write_errno(Command::Unregister(line.pid)) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(Errno::EPERM) => others += 1,
+            Err(errno) => {
+                return Err(StatusError::Refused { command: Command::Unregister(line.pid), errno }.into());
+            }
+        }
+    }
+    if others > 0 {
+        say(format_args!("userapp: {others} processes of other users stay registered"));
+    }
+    Ok(ExitCode::SUCCESS)
 }

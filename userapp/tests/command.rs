@@ -281,6 +281,38 @@ fn lists_what_is_registered() {
 }
 
 #[test]
+fn lists_as_json_for_other_programs() {
+    let module = Module::loaded();
+    assert_eq!(module.output("list --json").stdout, b"", "no process, no line, and no remark");
+    let own = std::process::id();
+    fs::write(module.status(), format!("{own}: 3400\n2147483647: 5\n")).unwrap();
+    let output = module.output("list --json");
+    let lines: Vec<Value> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{output:?}");
+    assert_eq!((&lines[0]["pid"], &lines[0]["user_ns"]), (&Value::from(own), &Value::from(3400)));
+    assert!(!lines[0]["comm"].as_str().unwrap().is_empty());
+    assert_eq!(lines[1]["comm"], "");
+}
+
+#[test]
+fn unregister_all_writes_a_line_for_each_that_is_registered() {
+    let module = Module::loaded();
+    fs::write(module.status(), "12: 3400\n4194304: 5\n").unwrap();
+    let output = module.output("unregister --all");
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    // A plain file keeps what lies behind.
+    assert!(module.commands().starts_with("U 12\nU 4194304\n"), "{}", module.commands());
+    for line in ["unregister", "unregister --all 3"] {
+        assert_eq!(module.output(line).status.code(), Some(2), "{line}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let module = Module::loaded();
     fs::write(module.status(), "1: 0\n".repeat(100_000)).unwrap();
