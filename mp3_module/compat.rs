@@ -11,10 +11,14 @@
 //! | this module | `static THIS_MODULE` of `module!` | a constant of a trait of the module's type |
 //! | a task's credentials | `Task::euid` | none |
 //! | a parameter's value | `value() -> &T` | `value() -> T` |
+//! | `EDQUOT` | none | in the prelude |
 
 use core::borrow::Borrow;
+use core::sync::atomic::fence;
+use core::sync::atomic::Ordering::{Acquire, Release};
 use kernel::bindings;
 use kernel::cred::Credential;
+use kernel::error::Error;
 use kernel::sync::aref::ARef;
 use kernel::task::Task;
 
@@ -24,15 +28,15 @@ pub(crate) const THIS_MODULE: *mut bindings::module = &raw mut bindings::__this_
 /// `smp_rmb()`: keeps every load above it before every load below it.
 #[inline(always)]
 pub(crate) fn read_barrier() {
-    // SAFETY: Barriers may be used anywhere.
-    unsafe { bindings::smp_rmb() };
+    // No instruction on x86, and on other machines what the kernel's macro is. The bindings' function is never inlined.
+    fence(Acquire);
 }
 
 /// `smp_wmb()`: keeps every store above it before every store below it.
 #[inline(always)]
 pub(crate) fn write_barrier() {
-    // SAFETY: Barriers may be used anywhere.
-    unsafe { bindings::smp_wmb() };
+    // As above, or stronger.
+    fence(Release);
 }
 
 /// The objective credentials of `task` at this moment (`get_task_cred()`).
@@ -47,4 +51,9 @@ pub(crate) fn credentials_of(task: &Task) -> ARef<Credential> {
 /// The value of a module parameter, from what its `value()` returns.
 pub(crate) fn parameter<T: Copy>(value: impl Borrow<T>) -> T {
     *value.borrow()
+}
+
+/// `EDQUOT`.
+pub(crate) fn edquot() -> Error {
+    Error::from_errno(-(bindings::EDQUOT as i32))
 }
