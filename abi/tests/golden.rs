@@ -131,6 +131,7 @@ fn a_record_has_these_bytes() {
         pid: 0x4041_4243,
         flags: Flags(0x5051_5253),
         threads: 0x6061_6263,
+        user: 0x6465_6667,
         comm: *b"abcdefghijklmno\0",
         registration: 0x7071_7273_7475_7677,
         totals: Totals {
@@ -158,7 +159,7 @@ fn a_record_has_these_bytes() {
         0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, 0x20, // tick
         0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x31, 0x30, // jiffies
         0x43, 0x42, 0x41, 0x40, 0x53, 0x52, 0x51, 0x50, // PID, flags
-        0x63, 0x62, 0x61, 0x60, 0, 0, 0, 0, // threads
+        0x63, 0x62, 0x61, 0x60, 0x67, 0x66, 0x65, 0x64, // threads, user
         b'a', b'b', b'c', b'd', b'e', b'f', b'g', b'h', // command name
         b'i', b'j', b'k', b'l', b'm', b'n', b'o', 0,
         0x77, 0x76, 0x75, 0x74, 0x73, 0x72, 0x71, 0x70, // registration
@@ -172,8 +173,8 @@ fn a_record_has_these_bytes() {
 
 #[test]
 fn flags_are_these_bits() {
-    let flags = [Flags::FIRST, Flags::FINAL, Flags::EXITED, Flags::EXECED, Flags::DELAYS];
-    assert_eq!(flags.map(|flag| flag.0), [1, 2, 4, 8, 16]);
+    let flags = [Flags::FIRST, Flags::FINAL, Flags::EXITED, Flags::EXECED, Flags::DELAYS, Flags::REVOKED];
+    assert_eq!(flags.map(|flag| flag.0), [1, 2, 4, 8, 16, 32]);
     let set = Flags::FIRST | Flags::DELAYS;
     assert!(set.contains(Flags::FIRST) && set.contains(Flags::DELAYS) && set.contains(set));
     assert!(!set.contains(Flags::FINAL) && !set.contains(Flags::FIRST | Flags::FINAL) && !Flags::FIRST.contains(set));

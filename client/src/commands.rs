@@ -133,6 +133,10 @@ fn refusal(command: Command, errno: Errno) -> String {
             "PID {pid}: as many processes are registered as the module takes; unregister some, or load mp3.ko with a larger \
              max_processes"
         ),
+        (Errno::EDQUOT, _) => format!(
+            "PID {pid}: you have as many processes registered as one user may (an eighth of max_processes); unregister some, \
+             or have CAP_PERFMON"
+        ),
         (Errno::EINVAL, _) => format!("PID {pid}: the module does not understand the command; is mp3.ko of this release?"),
         _ => format!("PID {pid}: not {done}: {}", errno.desc()),
     }

@@ -5,12 +5,13 @@
 use abi::samples::Flags;
 
 /// Every flag and its name. Several are separated by `|`.
-pub const NAMES: [(Flags, &str); 5] = [
+pub const NAMES: [(Flags, &str); 6] = [
     (Flags::FIRST, "first"),
     (Flags::FINAL, "final"),
     (Flags::EXITED, "exited"),
     (Flags::EXECED, "execed"),
     (Flags::DELAYS, "delays"),
+    (Flags::REVOKED, "revoked"),
 ];
 
 /// Appends the names of `flags`.

@@ -244,6 +244,7 @@ pub(crate) mod tests {
             pid: 123,
             flags,
             threads: 2,
+            user: 0,
             comm: name,
             registration: 3,
             totals: Totals::from_array(std::array::from_fn(|index| index as u64 + 1)),

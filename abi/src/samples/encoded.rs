@@ -46,7 +46,7 @@ impl Encoded {
     pub fn update(&mut self, state: &State, totals: &Totals) {
         let [_, _, _, _, pid_flags, threads, comm_low, comm_high, _, numbers @ ..] = &mut self.0;
         *pid_flags = *pid_flags & u64::from(u32::MAX) | u64::from(state.flags.0) << 32;
-        *threads = u64::from(state.threads);
+        *threads = *threads & !u64::from(u32::MAX) | u64::from(state.threads);
         [*comm_low, *comm_high] = state.comm;
         *numbers = counters::join(totals, &state.levels);
     }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn an_encoded_record_is_updated_in_place() {
         let (totals, levels) = counters::split(std::array::from_fn(|index| 100 + index as u64));
-        let record = SampleRecord { pid: 5, registration: 9, ..SampleRecord::default() };
+        let record = SampleRecord { pid: 5, user: 1000, registration: 9, ..SampleRecord::default() };
         let mut encoded = Encoded::new(record);
         encoded.place(1, 2, 3, 4);
         let state = State {

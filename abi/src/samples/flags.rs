@@ -20,6 +20,11 @@ impl Flags {
     /// The kernel counts delays for this process (`kernel.task_delayacct` was on when it was forked).
     pub const DELAYS: Flags = Flags(1 << 4);
 
+    /// The process has gained rights by `execve` that its registrar does not have (a set-user-ID program, capabilities, a
+    /// program that may not be read), and is not profiled any more. The totals are those of the record before. Only with
+    /// [`Flags::FINAL`].
+    pub const REVOKED: Flags = Flags(1 << 5);
+
     /// Whether all of `other`'s flags are set.
     pub const fn contains(self, other: Flags) -> bool {
         self.0 & other.0 == other.0

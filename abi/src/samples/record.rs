@@ -8,7 +8,7 @@
 //!      2 tick              the tick whose interval this record closes
 //!      3 jiffies           at that time
 //!      4 pid, flags        pid in the initial namespace (bits 0-31), Flags (bits 32-63)
-//!      5 threads           in the group at that time (bits 0-31); bits 32-63 are 0
+//!      5 threads, user     threads in the group at that time (bits 0-31), who registered it (bits 32-63)
 //!      6 command name      16 bytes, NUL-padded, as in /proc/PID/comm
 //!      8 registration      a number that no other registration has, from 1
 //!      9 counters          in the order of the table in counters.rs:
@@ -52,6 +52,9 @@ pub struct SampleRecord {
     pub flags: Flags,
     /// Threads in the group.
     pub threads: u32,
+    /// The user who registered the process, as an ID in the initial user namespace. Users of other namespaces stand as the one
+    /// who made theirs. A module from before this field says 0.
+    pub user: u32,
     /// Command name of the group's leader, NUL-padded.
     pub comm: [u8; COMM_BYTES],
     /// Which registration this is, from 1.
@@ -74,7 +77,7 @@ impl SampleRecord {
         *tick = self.tick;
         *jiffies = self.jiffies;
         *pid_flags = u64::from(self.pid as u32) | u64::from(self.flags.0) << 32;
-        *threads = u64::from(self.threads);
+        *threads = u64::from(self.threads) | u64::from(self.user) << 32;
         *comm_low = u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
         *comm_high = u64::from_le_bytes([c8, c9, c10, c11, c12, c13, c14, c15]);
         *registration = self.registration;
@@ -100,6 +103,7 @@ impl SampleRecord {
             pid: pid_flags as u32 as i32,
             flags: Flags((pid_flags >> 32) as u32),
             threads: threads as u32,
+            user: (threads >> 32) as u32,
             comm,
             registration,
             totals,
@@ -125,14 +129,10 @@ mod tests {
 
     #[test]
     fn words_and_back() {
-        let words: [u64; SAMPLE_WORDS] = std::array::from_fn(|index| match index {
-            // The upper half of the threads word is not the record's.
-            5 => 77,
-            _ => 0x0123_4567_89ab_cdef_u64.rotate_left(index as u32 * 5),
-        });
+        let words: [u64; SAMPLE_WORDS] =
+            std::array::from_fn(|index| 0x0123_4567_89ab_cdef_u64.rotate_left(index as u32 * 5));
         let record = SampleRecord::from_words(&words);
         assert_eq!(record.to_words(), words);
-        assert_eq!(record.threads, 77);
     }
 
     #[test]
