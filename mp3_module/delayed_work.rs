@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Delayed work that can be cancelled.
+//! Delayed work that can be ended.
 //!
-//! The kernel crate's `DelayedWork` can be queued and not cancelled. Both ways of cancelling are here: [`disarm`], which does
-//! not wait, and [`disable`], which waits for a run to end and lets none follow.
+//! The kernel crate's `DelayedWork` can be queued and not cancelled. [`disable`] waits for a run to end and lets none follow.
 
 use core::ptr::NonNull;
 use kernel::bindings;
@@ -64,18 +63,6 @@ where
     let _ = queue.queue().enqueue_delayed(Arc::from(item), delay);
 }
 
-/// Takes back an [`arm`], without waiting: a run that is under way continues to its end.
-pub(crate) fn disarm<T>(item: ArcBorrow<'_, T>)
-where
-    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,
-{
-    let item = Arc::from(item);
-    // SAFETY: The item is valid, and with it its work; cancelling is allowed from any context.
-    if unsafe { bindings::cancel_delayed_work(raw_work(&item)) } {
-        take_back(&item);
-    }
-}
-
 /// Waits for a run that is under way, and lets none follow. Not to be called by a run, which would wait for itself.
 pub(crate) fn disable<T>(item: &Arc<T>)
 where
@@ -83,14 +70,10 @@ where
 {
     // SAFETY: The item is valid, and with it its work; it may sleep here.
     if unsafe { bindings::disable_delayed_work_sync(raw_work(item)) } {
-        take_back(item);
+        // SAFETY: The work was queued, and disabling it passed the queue's reference on to us, which `enqueue_delayed` made of
+        // an `Arc` to this very item by `into_raw`.
+        drop(unsafe { Arc::from_raw(Arc::as_ptr(item)) });
     }
-}
-
-/// Drops the reference that the queue had: the work was queued, and cancelling it passed the reference on to us.
-fn take_back<T>(item: &Arc<T>) {
-    // SAFETY: `enqueue_delayed` made the reference of an `Arc` to this very item by `into_raw`.
-    drop(unsafe { Arc::from_raw(Arc::as_ptr(item)) });
 }
 
 /// The C side of the item's work.

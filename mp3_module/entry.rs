@@ -5,20 +5,27 @@
 use crate::abi::command::Pid;
 use crate::abi::samples::{Encoded, Flags, SampleRecord, State, Totals};
 use crate::interval::Interval;
-use crate::process::{Process, ProcessKey, Sample};
+use crate::process::{Process, ProcessKey, Registrar, Sample};
+use crate::users::User;
+use kernel::fs::File;
+use kernel::prelude::*;
 use kernel::sync::rcu;
 
 /// What a new sample brought.
 pub(crate) struct Change {
     /// Since the record before.
     pub(crate) interval: Interval,
-    /// The process is dead, and this was its final record.
-    pub(crate) dead: bool,
+    /// This was the process' final record: it is dead, or may not be profiled any more.
+    pub(crate) ended: bool,
+    /// How many threads were read.
+    pub(crate) threads: u32,
 }
 
 /// A registered process: who it is, and what has been recorded of it.
 pub(crate) struct Entry {
     process: Process,
+    registrar: Registrar,
+    user: User,
     /// The counters when it was registered. Never reset a kernel counter: remember it, and subtract.
     baseline: Totals,
     exec_id: u64,
@@ -29,27 +36,43 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Registers `process`, with its first record; `None` if it is dead already.
-    pub(crate) fn new(mut process: Process, registration: u64, rcu: &rcu::Guard) -> Option<Self> {
+    /// Registers `process` for `registrar`, with its first record.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if the process is dead already, `EPERM` if the registrar may not profile it any more.
+    pub(crate) fn new(
+        mut process: Process,
+        registrar: Registrar,
+        user: User,
+        registration: u64,
+        rcu: &rcu::Guard,
+    ) -> Result<Self> {
         let sample = process.sample(rcu);
         if sample.dead {
-            return None;
+            return Err(ESRCH);
+        }
+        // From this sample on every `execve` is seen. One that came before it may have brought other rights.
+        if !process.may_be_registered_by(&registrar) {
+            return Err(EPERM);
         }
         let mut entry = Entry {
             baseline: sample.totals,
             exec_id: sample.exec_id,
             follows: false,
-            record: Encoded::new(SampleRecord { pid: process.pid(), registration, ..SampleRecord::default() }),
+            record: Encoded::new(SampleRecord {
+                pid: process.pid(),
+                user: registrar.user_id(),
+                registration,
+                ..SampleRecord::default()
+            }),
             process,
+            registrar,
+            user,
         };
         entry.update(&sample);
         entry.record.add_flags(Flags::FIRST);
-        Some(entry)
-    }
-
-    /// Which process it is.
-    pub(crate) fn key(&self) -> ProcessKey {
-        self.process.key()
+        Ok(entry)
     }
 
     /// Whether its children are registered when they are born.
@@ -60,6 +83,29 @@ impl Entry {
     /// Has its children registered when they are born.
     pub(crate) fn follow(&mut self) {
         self.follows = true;
+    }
+
+    /// Who registers a child that the current thread, which is of this process, has made; and the user whose quota it counts
+    /// towards. `None` if the process does not follow its children, or has rights that are yet to be looked at: they are the
+    /// child's, too.
+    pub(crate) fn registrar_of_child(&self) -> Option<(Registrar, User)> {
+        let is_known = self.follows && self.process.has_rights_of_last_sample(self.exec_id);
+        is_known.then(|| (self.registrar.clone(), self.user))
+    }
+
+    /// The user whose quota it counts towards.
+    pub(crate) fn user(&self) -> User {
+        self.user
+    }
+
+    /// Whether the opener of `file` may end it: whoever began it, and whoever may profile the process.
+    pub(crate) fn may_be_ended_by(&self, file: &File) -> bool {
+        self.registrar.is_same_user(file) || self.process.registrar(file).is_some()
+    }
+
+    /// Which process it is.
+    pub(crate) fn key(&self) -> ProcessKey {
+        self.process.key()
     }
 
     /// The last record.
@@ -86,22 +132,27 @@ impl Entry {
 
     /// Has the record say what `sample` does.
     fn update(&mut self, sample: &Sample) -> Change {
-        let mut flags = Flags::default();
-        if sample.dead {
-            flags |= Flags::FINAL | Flags::EXITED;
-        }
-        if sample.has_delays {
-            flags |= Flags::DELAYS;
-        }
+        let mut flags = if sample.has_delays { Flags::DELAYS } else { Flags::default() };
         if sample.exec_id != self.exec_id {
             self.exec_id = sample.exec_id;
             flags |= Flags::EXECED;
+        }
+        // An `execve` changes its number before it commits new credentials, so either is a reason to look.
+        let may_differ = flags.contains(Flags::EXECED) || sample.has_new_credentials;
+        if may_differ && !self.process.may_be_profiled_by(&self.registrar) {
+            // The registrar must not see what the new program does: the counters stay as they were before it.
+            self.record.retain_flags(Flags::DELAYS);
+            self.record.add_flags(flags | Flags::FINAL | Flags::REVOKED);
+            return Change { interval: Interval::default(), ended: true, threads: sample.threads };
+        }
+        if sample.dead {
+            flags |= Flags::FINAL | Flags::EXITED;
         }
         let before = self.record.totals();
         let totals = sample.totals.since(&self.baseline).at_least(&before);
         let state = State { flags, threads: sample.threads, comm: sample.comm, levels: sample.levels };
         self.record.update(&state, &totals);
-        Change { interval: Interval::between(&before, &totals), dead: sample.dead }
+        Change { interval: Interval::between(&before, &totals), ended: sample.dead, threads: sample.threads }
     }
 
     /// A line of `/proc/mp3/status`: the PID in the reader's namespace and the user time since the process was forked, ns.

@@ -32,6 +32,12 @@ pub(crate) struct Delays {
 extern "C" {
     // shim.c
     pub(crate) fn mp3_task_delays(task: *const bindings::task_struct, delays: *mut Delays) -> bool;
+    pub(crate) fn mp3_task_dumpable(task: *const bindings::task_struct) -> c_int;
+    pub(crate) fn mp3_task_times_if_tickless(
+        task: *mut bindings::task_struct,
+        utime: *mut u64,
+        stime: *mut u64,
+    ) -> bool;
     pub(crate) fn mp3_task_mm_grab(task: *mut bindings::task_struct) -> *mut bindings::mm_struct;
     pub(crate) fn mp3_read_seqbegin(lock: *const bindings::seqlock_t) -> c_uint;
     pub(crate) fn mp3_read_seqretry(lock: *const bindings::seqlock_t, start: c_uint) -> bool;

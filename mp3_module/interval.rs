@@ -22,6 +22,11 @@ impl Interval {
         }
     }
 
+    /// Whether nothing was counted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.minor_faults == 0 && self.major_faults == 0 && self.cpu_ns == 0
+    }
+
     /// Sums up.
     pub(crate) fn add(&mut self, other: &Interval) {
         self.minor_faults = self.minor_faults.saturating_add(other.minor_faults);

@@ -34,6 +34,7 @@ mod regions;
 mod registry;
 mod time;
 mod tracer;
+mod users;
 
 use crate::chardev::Device;
 use crate::params::Params;

@@ -2,7 +2,7 @@
 
 //! `/proc/mp3/status`: commands in, registered processes out.
 //!
-//! A read takes the profiler's mutex once per slot. So tables and reads can have any size, and a slow reader delays no other
+//! A read takes the profiler's mutex once per line. So tables and reads can have any size, and a slow reader delays no other
 //! program. It shows every process that stays registered from the
 //! first read to the last.
 
@@ -102,10 +102,12 @@ fn write(profiler: ArcBorrow<'_, Profiler>, file: &File, buffer: UserPtr, length
             Err(error) => return Err(error),
         }
     }
+    // Once, however many lines there were.
+    profiler.notify();
     Ok(done)
 }
 
-/// `seq_operations::start`: the token of the first line at or behind `position`, which counts slots.
+/// `seq_operations::start`: the token of the first line at or behind `position`, which is a number of registrations.
 ///
 /// # Safety
 ///
@@ -114,11 +116,12 @@ fn write(profiler: ArcBorrow<'_, Profiler>, file: &File, buffer: UserPtr, length
 unsafe extern "C" fn mp3_status_start(seq: *mut bindings::seq_file, position: *mut bindings::loff_t) -> *mut c_void {
     // SAFETY: seq_file passes the file that `status_open` made, and a position that is ours to change.
     let (profiler, position) = unsafe { (profiler_of(seq), &mut *position) };
-    let slot = usize::try_from(*position).ok().and_then(|slot| profiler.next_status(slot));
-    match slot {
-        Some(slot) => {
-            *position = slot as bindings::loff_t;
-            token(slot)
+    let registration = u64::try_from(*position).ok().and_then(|position| profiler.next_status(position));
+    match registration {
+        Some(registration) => {
+            *position = registration as bindings::loff_t;
+            // Numbers begin with 1, so the token is not NULL.
+            ptr::without_provenance_mut(registration as usize)
         }
         None => ptr::null_mut(),
     }
@@ -158,17 +161,12 @@ unsafe extern "C" fn mp3_status_stop(_seq: *mut bindings::seq_file, _token: *mut
 unsafe extern "C" fn mp3_status_show(seq: *mut bindings::seq_file, token: *mut c_void) -> c_int {
     // SAFETY: seq_file passes the file that `status_open` made.
     let profiler = unsafe { profiler_of(seq) };
-    if let Some((pid, user_ns)) = profiler.status(token.addr().saturating_sub(1)) {
+    if let Some((pid, user_ns)) = profiler.status(token.addr() as u64) {
         // SAFETY: The seq_file is valid, and seq_file's own mutex keeps other threads from it.
         let seq = unsafe { SeqFile::from_raw(seq) };
         seq_print!(seq, "{pid}: {user_ns}\n");
     }
     0
-}
-
-/// A slot as the non-NULL pointer that seq_file hands around.
-fn token(slot: usize) -> *mut c_void {
-    ptr::without_provenance_mut(slot.saturating_add(1))
 }
 
 /// # Safety

@@ -4,10 +4,13 @@
 
 #include <linux/delayacct.h>
 #include <linux/mm.h>
+#include <linux/sched/cputime.h>
+#include <linux/sched/exec_state.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
+#include <linux/vtime.h>
 
 #include <trace/events/task.h>
 
@@ -25,6 +28,33 @@ bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays)
 	delays->thrashing = READ_ONCE(info->thrashing_delay);
 	delays->compact = READ_ONCE(info->compact_delay);
 	delays->wpcopy = READ_ONCE(info->wpcopy_delay);
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Who may trace the task: struct task_exec_state is opaque to the bindings. */
+int mp3_task_dumpable(const struct task_struct *task)
+{
+	int dumpable;
+
+	rcu_read_lock();
+	dumpable = READ_ONCE(rcu_dereference(task->exec_state)->dumpable);
+	rcu_read_unlock();
+	return dumpable;
+}
+
+/*
+ * The task's user and system time up to now, which add up to its run time, where it runs on a CPU without a timer
+ * interrupt. False where the task's own fields are as exact.
+ */
+bool mp3_task_times_if_tickless(struct task_struct *task, u64 *utime, u64 *stime)
+{
+#ifdef CONFIG_VIRT_CPU_ACCOUNTING_GEN
+	if (!vtime_accounting_enabled_cpu(task_cpu(task)))
+		return false;
+	task_cputime_adjusted(task, utime, stime);
 	return true;
 #else
 	return false;

@@ -7,6 +7,7 @@ use super::delays::Delays;
 use super::group::ThreadGroup;
 use super::pages::{AddressSpace, Pages};
 use super::thread::{Comm, Node};
+use crate::compat;
 use kernel::sync::rcu;
 
 /// Everything that a sample of a simple process is made of: one thread that lives, and no delay accounting.
@@ -30,7 +31,9 @@ pub(super) struct Fingerprint {
 impl Fingerprint {
     /// Takes the fingerprint of `group`; `None` where it is not simple.
     pub(super) fn of(group: &ThreadGroup, memory: &AddressSpace, rcu: &rcu::Guard) -> Option<Self> {
+        // Before all others: what changes from here on changes it, too.
         let sequence = group.sequence();
+        compat::read_barrier();
         let thread = group.only_thread(rcu)?;
         if thread.exit_state() != 0 || Delays::are_counted(group.held_thread()) {
             return None;
@@ -56,17 +59,15 @@ impl Fingerprint {
 
     /// Whether a sample of `group` would be the same as when the fingerprint was taken. False where that is not simple.
     ///
-    /// The counters of dead threads change under `stats_lock` only, and with them its sequence; so as long as that stands,
-    /// so do they, and the one thread that lives is the one it was. Nothing is read twice and so nothing in between can be
-    /// missed: what has its old value now had it all the time, since none of these numbers ever falls, or it is a level
-    /// (pages, a name) that is to be told as it stands.
+    /// The counters of dead threads change under `stats_lock` only, and with them its sequence: while the sequence is the same,
+    /// they are, and the one thread that lives is the one it was. No number that had another value in between is missed: none of
+    /// them ever falls, except for levels (pages, a name), which a record has as they stand.
     #[inline]
     pub(super) fn is_unchanged(&self, group: &ThreadGroup, memory: &AddressSpace, rcu: &rcu::Guard) -> bool {
-        if group.sequence() != self.sequence {
-            return false;
-        }
         let Some(thread) = group.if_alone(self.node, rcu) else { return false };
-        thread.runtime() == self.runtime
+        // The times of a thread that runs are not up to date.
+        let is_same = !thread.is_on_cpu()
+            && thread.runtime() == self.runtime
             && thread.exit_state() == 0
             && thread.utime() == self.utime
             && thread.stime() == self.stime
@@ -75,6 +76,10 @@ impl Fingerprint {
             && thread.exec_id() == self.exec_id
             && thread.comm() == self.comm
             && thread.mm().addr() == self.memory
-            && memory.pages() == self.pages
+            && memory.pages() == self.pages;
+        // After all others: a thread that was not on the list any more has added its counters to the group's, and the
+        // sequence has changed before that.
+        compat::read_barrier();
+        is_same && group.sequence() == self.sequence
     }
 }

@@ -39,7 +39,7 @@ impl ProcessKey {
 /// `signal` is the `signal_struct` of `leader`. A task keeps its `signal_struct` until its own last reference is put, so
 /// `signal` is valid for as long as `leader` is held.
 pub(super) struct ThreadGroup {
-    /// The leader when the group was found. Another thread may lead it by now.
+    /// The leader when the group was last sampled. Another thread may lead it by now.
     leader: ARef<Task>,
     signal: NonNull<bindings::signal_struct>,
 }
@@ -76,9 +76,21 @@ impl ThreadGroup {
         ProcessKey(self.signal.as_ptr().addr())
     }
 
+    /// The thread that runs.
+    pub(super) fn current_thread<'a>() -> Thread<'a> {
+        // SAFETY: The current task is valid while it runs this, and what is returned is used by it alone.
+        unsafe { Thread::from_task(NonNull::new_unchecked(bindings::get_current())) }
+    }
+
     /// The task that is held.
     pub(super) fn held_leader(&self) -> &Task {
         &self.leader
+    }
+
+    /// Holds `leader` from now on, which is of this group.
+    pub(super) fn hold(&mut self, leader: ARef<Task>) {
+        // INVARIANT: All threads of a group have the same `signal`.
+        self.leader = leader;
     }
 
     /// The task that is held, as a thread. It may be off the group's list.

@@ -25,13 +25,17 @@ mod sample;
 mod thread;
 
 pub(crate) use group::ProcessKey;
+pub(crate) use rights::{quota_user, Registrar};
 pub(crate) use sample::Sample;
 
 use crate::abi::command::Pid;
 use crate::abi::samples::cputime::SplitTimes;
+use crate::compat;
 use fingerprint::Fingerprint;
 use group::ThreadGroup;
+use kernel::cred::Credential;
 use kernel::fs::File;
+use kernel::sync::aref::ARef;
 use kernel::sync::rcu;
 use kernel::task::Task;
 use pages::AddressSpace;
@@ -43,6 +47,8 @@ pub(crate) struct Process {
     group: ThreadGroup,
     pid: PidRef,
     memory: AddressSpace,
+    /// At the last sample. Held, so that others cannot be at the same address.
+    credentials: ARef<Credential>,
     /// How the run time has been split so far.
     times: SplitTimes,
     /// Shortly before the last sample.
@@ -58,8 +64,17 @@ impl Process {
     /// The process that `task` belongs to.
     pub(crate) fn of(task: &Task) -> Option<Self> {
         let pid = PidRef::of_group(task)?;
-        let group = ThreadGroup::new(pid.leader()?)?;
-        Some(Process { group, pid, memory: AddressSpace::default(), times: SplitTimes::default(), fingerprint: None })
+        let leader = pid.leader()?;
+        let credentials = compat::credentials_of(&leader);
+        let group = ThreadGroup::new(leader)?;
+        Some(Process {
+            group,
+            pid,
+            credentials,
+            memory: AddressSpace::default(),
+            times: SplitTimes::default(),
+            fingerprint: None,
+        })
     }
 
     /// Which process the current thread belongs to.
@@ -84,9 +99,25 @@ impl Process {
         self.pid.nr_for_current()
     }
 
-    /// Whether the opener of `file` may profile this process.
-    pub(crate) fn may_be_profiled_by(&self, file: &File) -> bool {
-        rights::may_profile(file, self.group.held_leader())
+    /// The opener of `file`, if it may profile this process.
+    pub(crate) fn registrar(&self, file: &File) -> Option<Registrar> {
+        Registrar::new(file, self.group.held_leader())
+    }
+
+    /// Whether `registrar` may begin to profile this process, as that was when it was last sampled.
+    pub(crate) fn may_be_registered_by(&self, registrar: &Registrar) -> bool {
+        registrar.may_begin(self.group.held_leader())
+    }
+
+    /// Whether `registrar` may profile this process, as that was when it was last sampled.
+    pub(crate) fn may_be_profiled_by(&self, registrar: &Registrar) -> bool {
+        registrar.may_profile(self.group.held_leader())
+    }
+
+    /// Whether the current thread, which is of this process, has the rights that the process had when it was last sampled.
+    pub(crate) fn has_rights_of_last_sample(&self, exec_id: u64) -> bool {
+        let current = ThreadGroup::current_thread();
+        current.exec_id() == exec_id && current.credentials() == self.credentials.as_ptr()
     }
 
     /// Reads all counters.
@@ -94,13 +125,15 @@ impl Process {
         // Before the counters: what changes in between is in this sample, and is seen as a change by the next.
         self.fingerprint = Fingerprint::of(&self.group, &self.memory, rcu);
         let reading = Reading::of(&self.group, rcu);
-        self.memory.follow(reading.leader);
+        self.memory.follow(reading.with_memory);
         self.times = self.times.advance(&reading.times);
 
         let mut totals = reading.totals();
         totals.user_ns = self.times.user_ns;
         totals.system_ns = self.times.system_ns;
-        Sample {
+        let has_new_credentials = reading.leader.credentials() != self.credentials.as_ptr();
+        let sample = Sample {
+            has_new_credentials,
             totals,
             threads: reading.threads,
             comm: reading.leader.comm().to_words(),
@@ -108,7 +141,17 @@ impl Process {
             dead: reading.is_dead(),
             has_delays: reading.has_delays,
             levels: self.memory.pages().to_levels(),
+        };
+        // A thread that calls `execve` becomes the leader. Its name and its `exec_id` are to be had after its death, and the
+        // one that led before is not to be kept.
+        if reading.leader.as_ptr() != self.group.held_thread().as_ptr() {
+            let leader = reading.leader.hold();
+            self.group.hold(leader);
         }
+        if has_new_credentials {
+            self.credentials = compat::credentials_of(self.group.held_leader());
+        }
+        sample
     }
 
     /// User time since the process was forked, ns.

@@ -15,11 +15,15 @@ use kernel::sync::aref::ARef;
 pub(super) struct AddressSpace(Option<ARef<Mm>>);
 
 impl AddressSpace {
-    /// Takes hold of the one that `thread` has, if that is another.
+    /// Takes hold of the one that `thread` has, if that is another; of none where there is no thread that has one.
     ///
     /// It is looked up under its lock only when it has changed: it is held by reference, so as long as the thread's pointer
     /// equals the held one, it is the same mm and not another one at its address.
-    pub(super) fn follow(&mut self, thread: Thread<'_>) {
+    pub(super) fn follow(&mut self, thread: Option<Thread<'_>>) {
+        let Some(thread) = thread else {
+            self.0 = None;
+            return;
+        };
         let current = thread.mm();
         if current != self.as_ptr() {
             // SAFETY: A `Thread` is valid; returns NULL or a reference that is ours.

@@ -21,6 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) has_delays: bool,
     /// The first thread on the list; the held task if the group is gone.
     pub(super) leader: Thread<'a>,
+    /// The first thread that has an address space: a leader that has called `pthread_exit` has none.
+    pub(super) with_memory: Option<Thread<'a>>,
 }
 
 impl<'a> Reading<'a> {
@@ -44,6 +46,7 @@ impl<'a> Reading<'a> {
             last_exit_state: 0,
             has_delays: Delays::are_counted(held),
             leader: held,
+            with_memory: None,
         };
         let dead = Delays::of_dead(group);
         for thread in group.threads(rcu) {
@@ -79,6 +82,9 @@ impl<'a> Reading<'a> {
     #[inline]
     fn add(&mut self, thread: Thread<'a>, dead_are_counted: bool) {
         self.last_exit_state = thread.exit_state();
+        if self.with_memory.is_none() && !thread.mm().is_null() {
+            self.with_memory = Some(thread);
+        }
         self.counters.add(&ThreadCounters::of(thread));
         let times = thread.times();
         self.times.utime = self.times.utime.wrapping_add(times.utime);

@@ -14,6 +14,8 @@ pub(crate) struct Sample {
     pub(crate) comm: [u64; 2],
     /// Changes with every `execve`.
     pub(crate) exec_id: u64,
+    /// The credentials have been replaced since the last sample.
+    pub(crate) has_new_credentials: bool,
     /// Every thread is dead: the totals are final.
     pub(crate) dead: bool,
     /// The kernel counts delays for this process.

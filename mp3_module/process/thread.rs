@@ -4,10 +4,13 @@
 
 use crate::abi::samples::cputime::RawTimes;
 use crate::abi::samples::COMM_BYTES;
+use crate::ffi;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::bindings;
 use kernel::container_of;
+use kernel::sync::aref::ARef;
+use kernel::task::Task;
 
 /// Reads `$pointer.$field` once. Other CPUs write everything that is read this way meanwhile.
 macro_rules! read_once {
@@ -99,14 +102,46 @@ impl<'a> Thread<'a> {
         run_delay: u64 = sched_info.run_delay;
         /// Changes with every `execve` of the thread.
         exec_id: u64 = self_exec_id;
+        /// Its credentials, which are replaced as a whole; they may be freed at any time unless they are held.
+        credentials: *const bindings::cred = real_cred;
+        /// Not 0 while it runs.
+        on_cpu: u8 = on_cpu;
         /// The address space, if it has one; it may be freed at any time unless it is held.
         mm: *mut bindings::mm_struct = mm;
+    }
+
+    /// Whether it runs at the moment. Its times are as old as its CPU's last timer interrupt then.
+    #[inline]
+    pub(super) fn is_on_cpu(self) -> bool {
+        self.on_cpu() != 0
     }
 
     /// User, system and run time.
     #[inline]
     pub(super) fn times(self) -> RawTimes {
+        if self.is_on_cpu() {
+            return self.times_while_running();
+        }
         RawTimes { utime: self.utime(), stime: self.stime(), runtime: self.runtime() }
+    }
+
+    /// As [`Thread::times`], for a thread that runs. A CPU in `nohz_full` has no timer interrupt for up to a second; the
+    /// kernel's own functions say what its thread has used since.
+    #[cold]
+    fn times_while_running(self) -> RawTimes {
+        let mut times = RawTimes { utime: self.utime(), stime: self.stime(), runtime: self.runtime() };
+        // SAFETY: By the type invariant the task is valid, and the pointers are to locals.
+        if unsafe { ffi::mp3_task_times_if_tickless(self.as_ptr(), &mut times.utime, &mut times.stime) } {
+            times.runtime = times.utime.wrapping_add(times.stime);
+        }
+        times
+    }
+
+    /// A reference to the task.
+    pub(super) fn hold(self) -> ARef<Task> {
+        // SAFETY: By the type invariant the task is valid, and `Task` is a transparent wrapper. A task that can still be found
+        // on its group's list within an RCU section, or is held, has references.
+        unsafe { &*self.as_ptr().cast::<Task>() }.into()
     }
 
     /// Whether the thread is on its way out: it may have added its delays to the group's already.
