@@ -42,7 +42,7 @@ tests![
 ];
 
 /// Runs `body` in a child as user and group 1000, without capabilities. It returns 0 or the error's number.
-fn as_user(body: impl FnOnce() -> Result<(), Errno>) -> Result<Result<(), Errno>, anyhow::Error> {
+pub fn as_user(body: impl FnOnce() -> Result<(), Errno>) -> Result<Result<(), Errno>, anyhow::Error> {
     in_child(|| {
         setresgid(Gid::from_raw(1000), Gid::from_raw(1000), Gid::from_raw(1000))?;
         setresuid(Uid::from_raw(1000), Uid::from_raw(1000), Uid::from_raw(1000))?;
@@ -50,7 +50,7 @@ fn as_user(body: impl FnOnce() -> Result<(), Errno>) -> Result<Result<(), Errno>
     })
 }
 
-fn in_child(body: impl FnOnce() -> Result<(), Errno>) -> Result<Result<(), Errno>, anyhow::Error> {
+pub fn in_child(body: impl FnOnce() -> Result<(), Errno>) -> Result<Result<(), Errno>, anyhow::Error> {
     // SAFETY: This program has one thread here.
     match unsafe { fork()? } {
         ForkResult::Child => exit(body().map_or_else(|errno| errno as i32, |()| 0)),

@@ -8,12 +8,13 @@ mod cgroups;
 pub mod classic;
 mod clock_steps;
 mod commands;
-
 mod extremes;
+mod fairness;
 mod following;
 mod fuzz;
 mod harness;
 pub mod histories;
+mod leaders;
 mod leaks;
 mod lifecycle;
 mod lives;
@@ -22,9 +23,12 @@ mod memory;
 mod monitor;
 mod programs;
 mod readers;
+mod rights;
 pub mod scale;
 mod stress;
+mod ticks;
 mod timing;
+mod timing_table;
 mod tracing;
 mod userapp;
 
@@ -44,7 +48,11 @@ pub fn all() -> Vec<Test> {
         extremes::tests(),
         following::tests(),
         histories::tests(),
+        leaders::tests(),
         readers::tests(),
+        ticks::tests(),
+        rights::tests(),
+        fairness::tests(),
         classic::tests(),
         userapp::tests(),
         monitor::tests(),
@@ -55,6 +63,7 @@ pub fn all() -> Vec<Test> {
         stress::tests(),
         fuzz::tests(),
         timing::tests(),
+        timing_table::tests(),
         alloc_failures::tests(),
         leaks::tests(),
     ]
