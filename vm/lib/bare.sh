@@ -97,17 +97,26 @@ bare_run() {
         pivot_root . .
         umount -l .
         cd /
+        # Not replaced, since --kill-child is forgotten where a process changes its user: the first process of the namespace
+        # has to be one that dies with the one outside, and takes all others with it.
+        status=0
         # Even its root may not touch the kernel that it shares.
-        exec setpriv --bounding-set=-sys_module,-sys_boot,-sys_time,-sys_rawio -- \
+        setpriv --bounding-set=-sys_module,-sys_boot,-sys_time,-sys_rawio -- \
             setpriv --reuid="$user" --regid="$user" --init-groups -- \
             env -i -C "$home" "HOME=$home" "USER=$user" "LOGNAME=$user" SHELL=/bin/bash LANG=C.UTF-8 TERM=dumb \
             "PATH=$path" "$@" \
-            bash -euc "$script"
+            bash -euc "$script" || status=$?
+        exit "$status"
     ' bare_run "$dir/root" "$user" "$home" "$path" "$script" "${environment[@]}" </dev/null
 }
 
-# bare_delete DIR: all of it.
+# bare_delete DIR: all of it. A process that was just killed may still have written something.
 bare_delete() {
+    local attempt
+    for attempt in 1 2 3 4 5; do
+        ! bare_enter rm -rf "$1" 2>/dev/null || return 0
+        sleep "$attempt"
+    done
     bare_enter rm -rf "$1"
 }
 
