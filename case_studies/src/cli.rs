@@ -33,6 +33,48 @@ pub enum Command {
     Summary(Directory),
     /// Make one self-contained HTML page with interactive charts of all runs
     Report(Report),
+    /// Write the run.json of a run that has just ended, of what its guest left in DIR/guest, which is removed
+    Describe(Describe),
+    /// Whether the run in DIR was made with these parameters and workloads: exit status 0, or 1 and why not
+    Matches(Matches),
+}
+
+/// What is known of a run beside what its guest left.
+#[derive(Debug, Args)]
+pub struct Describe {
+    /// The run
+    pub dir: PathBuf,
+
+    /// When it began, RFC 3339
+    #[arg(long)]
+    pub started: String,
+
+    /// Its machine's parameters
+    #[arg(long)]
+    pub parameters: String,
+
+    /// Its swap space in words; empty: none
+    #[arg(long, default_value = "")]
+    pub swap: String,
+
+    /// The kernel log of the guest, which says what emulated its processors
+    #[arg(long, value_name = "FILE")]
+    pub kernel_log: PathBuf,
+}
+
+/// What a run should have been made with.
+#[derive(Debug, Args)]
+pub struct Matches {
+    /// The run
+    pub dir: PathBuf,
+
+    /// Its machine's parameters
+    #[arg(long)]
+    pub parameters: String,
+
+    /// Its workloads, in order
+    #[arg(value_name = "WORKLOAD", required = true)]
+    pub workloads: Vec<String>,
 }
 
 /// A study's data, and where its figures go.

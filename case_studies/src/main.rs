@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod describe;
 
 use anyhow::Result;
 use clap::Parser;
@@ -28,6 +29,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Case2(figures) => commands::case2(figures)?,
         Command::Summary(directory) => commands::summary(&directory.dir)?,
         Command::Report(report) => commands::report(report)?,
+        Command::Describe(describe) => describe::describe(describe)?,
+        Command::Matches(matches) => describe::matches(matches)?,
     };
     io::stdout().lock().write_all(said.as_bytes())?;
     Ok(())

@@ -131,5 +131,41 @@ fn a_directory_that_is_no_study_is_named_with_what_is_missing() {
     assert!(complaint(&["summary", "1a"]).contains("userapp.jsonl: line 1: missing field `pid`"));
     fs::write(dir.0.join("1a/run.json"), "{\"format\":2,\"started\":\"\",\"wall_s\":1,\"machine\":{\"cpus\":1}}")
         .unwrap();
-    assert!(complaint(&["summary", "."]).contains("run.json: line 1: format 2: this plot reads format 1"));
+    assert!(complaint(&["summary", "."]).contains("run.json: line 1: format 2: this program reads format 1"));
+}
+
+#[test]
+fn a_run_is_described_by_what_its_guest_left_and_found_to_match() {
+    let dir = Dir::new();
+    let run = dir.0.join("1a");
+    write_run(&run, &["1024 R 50000", "1024 R 10000"], 0, true);
+    fs::remove_file(run.join("run.json")).unwrap();
+    fs::write(run.join("guest"), "wall_s=21.04\ncpus=2\nmemory_mib=2560\nswap_mib=0\nkernel=7.2.12\n").unwrap();
+    fs::write(dir.0.join("kernel.log"), "[    0.0] Hypervisor detected: KVM\n").unwrap();
+    let describe = ["describe", "1a", "--started", "2026-11-20T23:14:00Z", "--parameters", "mem=3G cpus=2 swap=none"];
+    let describe = [&describe[..], &["--kernel-log", "kernel.log"]].concat();
+    let output = studies(&dir, &describe);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!run.join("guest").exists());
+    let study = Study::load(&dir.0).unwrap();
+    let description = &study.runs[0].description;
+    assert_eq!((description.wall_s, description.machine.cpus), (21.04, 2));
+    assert_eq!(description.machine.more["accelerator"], "kvm");
+    assert_eq!(description.machine.more["memory_mib"], 2560);
+
+    let matches = |parameters: &str, workloads: &[&str]| {
+        let arguments = [&["matches", "1a", "--parameters", parameters], workloads].concat();
+        let output = studies(&dir, &arguments);
+        (output.status.code(), text(&output.stderr))
+    };
+    let same = ["1024 R 50000", "1024 R 10000"];
+    assert_eq!(matches("mem=3G cpus=2 swap=none", &same), (Some(0), String::new()));
+    let (code, said) = matches("mem=4G cpus=2 swap=none", &same);
+    assert!(code == Some(1) && said.contains("1a was run with mem=3G cpus=2 swap=none, and not with mem=4G"), "{said}");
+    let (code, said) = matches("mem=3G cpus=2 swap=none", &same[..1]);
+    assert!(code == Some(1) && said.contains("other workloads: 1024 R 50000, 1024 R 10000"), "{said}");
+
+    // Without what the guest leaves there is no description.
+    let output = studies(&dir, &describe);
+    assert!(text(&output.stderr).contains("1a/guest: No such file"), "{}", text(&output.stderr));
 }

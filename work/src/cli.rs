@@ -28,6 +28,10 @@ pub struct Cli {
     #[arg(long)]
     pub expect: bool,
 
+    /// Touch nothing; print after how many iterations so many different pages are touched on average
+    #[arg(long, value_name = "PAGES", conflicts_with_all = ["expect", "json"])]
+    pub reached: Option<u64>,
+
     /// Print one JSON object; times in s and ns
     #[arg(long)]
     pub json: bool,

@@ -38,7 +38,7 @@ pub mod usage;
 pub mod workload;
 
 pub use buffer::Buffer;
-pub use pages::{distinct_pages, expected_pages, fresh_pages};
+pub use pages::{distinct_pages, expected_iterations, expected_pages, fresh_pages};
 pub use run::{run, Pacer, Uninterrupted};
 pub use usage::Usage;
 pub use workload::{Locality, Workload};

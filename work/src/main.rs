@@ -10,7 +10,9 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 use work::cli::Cli;
-use work::{distinct_pages, expected_pages, fresh_pages, resident, Buffer, Uninterrupted, Usage, Workload};
+use work::{
+    distinct_pages, expected_iterations, expected_pages, fresh_pages, resident, Buffer, Uninterrupted, Usage, Workload,
+};
 
 /// What the accesses touch.
 #[derive(Serialize)]
@@ -40,7 +42,11 @@ struct Outcome {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = if cli.expect { expect(&cli) } else { run(&cli) };
+    let done = match cli.reached {
+        Some(pages) => reached(&cli, pages),
+        None if cli.expect => expect(&cli),
+        None => run(&cli),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<io::Error>() {
@@ -52,6 +58,11 @@ fn main() -> ExitCode {
             }
         },
     }
+}
+
+fn reached(cli: &Cli, pages: u64) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{:.1}", expected_iterations(&cli.workload.workload(), pages as f64))?;
+    Ok(())
 }
 
 fn expect(cli: &Cli) -> anyhow::Result<()> {

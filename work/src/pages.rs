@@ -46,18 +46,31 @@ pub fn distinct_pages(workload: &Workload) -> u64 {
 /// With [`Locality::Random`], every access is a visit. With [`Locality::Local`], every jump is one, and so is every walk
 /// across a page's end.
 pub fn expected_pages(workload: &Workload, iterations: u32) -> f64 {
-    let accesses = workload.accesses as f64 * f64::from(iterations);
-    let visits = match workload.locality {
+    let visits = visits(workload) * f64::from(iterations);
+    let pages = workload.pages() as f64;
+    // 1 - e^x without the cancellation at small x.
+    -pages * (-visits / pages).exp_m1()
+}
+
+/// The iterations after which `pages` different pages have been touched on average: the inverse of [`expected_pages`]. At most
+/// the workload's iterations.
+pub fn expected_iterations(workload: &Workload, pages: f64) -> f64 {
+    let all = workload.pages() as f64;
+    let iterations = -all * (-pages.clamp(0.0, all) / all).ln_1p() / visits(workload);
+    iterations.min(f64::from(workload.iterations))
+}
+
+/// Visits to pages in one iteration.
+fn visits(workload: &Workload) -> f64 {
+    let accesses = workload.accesses as f64;
+    match workload.locality {
         Locality::Random => accesses,
         Locality::Local => {
             let jumps = 1.0 / LOCAL_JUMP as f64;
             let mean_step = (LOCAL_STEP - 1) as f64 / 2.0;
             accesses * (jumps + (1.0 - jumps) * mean_step / PAGE_BYTES as f64)
         }
-    };
-    let pages = workload.pages() as f64;
-    // 1 - e^x without the cancellation at small x.
-    -pages * (-visits / pages).exp_m1()
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +105,19 @@ mod tests {
         assert_eq!(expected(200, Locality::Random, 10_000, 20), 50_170.0);
         assert_eq!(expected(1024, Locality::Random, 50_000, 20), 256_365.0);
         assert_eq!(expected(1024, Locality::Random, 10_000, 20), 139_908.0);
+    }
+
+    #[test]
+    fn iterations_are_found_from_the_pages_touched() {
+        for (megabytes, locality, accesses) in [(200, Locality::Random, 10_000), (1024, Locality::Local, 10_000)] {
+            let workload = Workload::classic(megabytes, locality, accesses);
+            for iterations in [0, 1, 7, 19] {
+                let found = expected_iterations(&workload, expected_pages(&workload, iterations));
+                assert!((found - f64::from(iterations)).abs() < 1e-6, "{found}");
+            }
+            assert_eq!(expected_iterations(&workload, 1e12), 20.0);
+            assert_eq!(expected_iterations(&workload, -1.0), 0.0);
+        }
     }
 
     #[test]

@@ -47,3 +47,14 @@ fn wrong_usage_is_2() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn prints_the_iterations_that_a_number_of_pages_takes() {
+    let output = |line: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_work")).args(line.split(' ')).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(output("200 R 10000 --reached 9084"), (Some(0), "1.0\n".into()));
+    assert_eq!(output("200 R 10000 --reached 50170"), (Some(0), "20.0\n".into()));
+    assert_eq!(output("200 R 10000 --reached x").0, Some(2));
+}

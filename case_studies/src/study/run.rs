@@ -6,11 +6,14 @@ use super::StudyError;
 use format::input::Lines;
 use plot::processes::{self, Process, Processes};
 use plot::profile::{self, Profile};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use work::{Locality, Workload};
+
+/// Version of the layout.
+pub const FORMAT: u32 = 1;
 
 /// What makes a directory a run.
 pub const DESCRIPTION: &str = "run.json";
@@ -19,7 +22,7 @@ const PROFILE: &str = "profile.data";
 const PROCESSES: &str = "processes.csv";
 
 /// `run.json`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// Version of the layout: 1.
     pub format: u32,
@@ -32,7 +35,7 @@ pub struct Description {
 }
 
 /// The machine of a run.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// CPUs that the programs could run on.
     pub cpus: u32,
@@ -114,6 +117,46 @@ impl Userapp {
     }
 }
 
+impl Description {
+    /// Reads that of the run in `dir`.
+    ///
+    /// # Errors
+    /// It is missing, or not as FORMAT.md says.
+    pub fn load(dir: &Path) -> Result<Self, StudyError> {
+        let path = dir.join(DESCRIPTION);
+        let description: Description = serde_json::from_str(&text(&path)?).map_err(|why| json(&path, 0, &why))?;
+        if description.format != FORMAT {
+            let why = format!("format {}: this program reads format {FORMAT}", description.format);
+            return Err(StudyError::Json { path, line: 1, why });
+        }
+        if !(description.wall_s.is_finite() && description.wall_s > 0.0 && description.machine.cpus > 0) {
+            return Err(StudyError::Json { path, line: 1, why: "wall_s and cpus must be above 0".into() });
+        }
+        Ok(description)
+    }
+
+    /// Writes it to the run in `dir`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), StudyError> {
+        let path = dir.join(DESCRIPTION);
+        let json = serde_json::to_string_pretty(self).map_err(|why| json(&path, 0, &why))?;
+        fs::write(&path, json + "\n").map_err(|why| StudyError::Io { path, why })
+    }
+}
+
+/// The reports of the programs of the run in `dir`.
+///
+/// # Errors
+/// The file is missing, or not as FORMAT.md says.
+pub fn userapps(dir: &Path) -> Result<Vec<Userapp>, StudyError> {
+    let path = dir.join(REPORTS);
+    let text = text(&path)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(index, line)| serde_json::from_str(line).map_err(|why| json(&path, index, &why))).collect()
+}
+
 /// A run.
 #[derive(Debug)]
 pub struct Run {
@@ -135,20 +178,8 @@ impl Run {
     /// # Errors
     /// A file is missing, or not as FORMAT.md says.
     pub fn load(dir: &Path) -> Result<Self, StudyError> {
-        let path = dir.join(DESCRIPTION);
-        let description: Description = serde_json::from_str(&text(&path)?).map_err(|why| json(&path, 0, &why))?;
-        if description.format != 1 {
-            let why = format!("format {}: this plot reads format 1", description.format);
-            return Err(StudyError::Json { path, line: 1, why });
-        }
-        if !(description.wall_s.is_finite() && description.wall_s > 0.0 && description.machine.cpus > 0) {
-            return Err(StudyError::Json { path, line: 1, why: "wall_s and cpus must be above 0".into() });
-        }
-        let path = dir.join(REPORTS);
-        let mut userapps = Vec::new();
-        for (index, line) in text(&path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            userapps.push(serde_json::from_str(line).map_err(|why| json(&path, index, &why))?);
-        }
+        let description = Description::load(dir)?;
+        let userapps = userapps(dir)?;
         let mut lines = open(dir, PROFILE)?;
         let opening = profile::opening(&mut lines)?;
         let profile = profile::read(lines, opening, None)?;
