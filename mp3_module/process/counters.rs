@@ -65,5 +65,4 @@ thread_counters! {
     major_faults: maj_flt, maj_flt;
     voluntary_switches: nvcsw, nvcsw;
     involuntary_switches: nivcsw, nivcsw;
-    guest_ns: gtime, gtime;
 }

@@ -161,7 +161,6 @@ counters! {
             "Time waiting for pages that were evicted a short while ago, ns.";
         compact_delay_ns = "compact_delay", Nanoseconds if delay_accounting: "Time in memory compaction, ns.";
         wpcopy_delay_ns = "wpcopy_delay", Nanoseconds if delay_accounting: "Time copying pages on write, ns.";
-        guest_ns = "guest", Nanoseconds: "Time in a guest of a virtual machine, ns: a part of user time.";
     }
     levels: {
         resident_pages = "resident", Pages: "Resident pages: file, anonymous and shared memory.";
