@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn kinds_of_a_later_version_are_counted() {
         let mut decoder = Decoder::new(0, 0);
-        assert!(all(&mut decoder, &[[200 << 56 | 5, 1, 2, 3]]).is_empty());
+        assert!(all(&mut decoder, &[[5 << 8 | 200, 1, 2, 3]]).is_empty());
         assert_eq!(decoder.unknown, 1);
     }
 }

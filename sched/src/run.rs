@@ -139,6 +139,9 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let mut session = Session::new(make(args, filter));
     let end = common.duration.map(|duration| Instant::now() + duration);
     let mut next_report = common.interval.map(|interval| live.start_boottime_ns() + ns(interval));
+    if end.is_none() && child.is_none() {
+        eprintln!("sched: tracing {} CPUs; SIGINT (Ctrl-C) ends it", live.cpus());
+    }
     let mut status = None;
     loop {
         let until = live.next(LOOK, |timed| session.take(timed, &mut out))?;
@@ -194,6 +197,7 @@ fn header(live: &Live, options: &TraceOptions) -> Header {
         start_boottime_ns: live.start_boottime_ns(),
         start_realtime_ns: realtime.saturating_sub(since),
         monotonic_behind_ns: boottime.saturating_sub(clock(ClockId::CLOCK_MONOTONIC)),
+        abi: abi::header::ABI_VERSION,
         kinds: options.kinds.0,
         filter,
     }
@@ -265,6 +269,9 @@ fn record_to_file(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
     let mut recorder = Recorder { file, flight: Flight::new(before_ns), happened: None, bytes: 0, events: 0 };
     let mut chunker = Chunker::new()?;
     let end = args.duration.map(|duration| Instant::now() + duration);
+    if end.is_none() && child.is_none() {
+        eprintln!("sched: tracing {} CPUs; SIGINT (Ctrl-C) ends it", live.cpus());
+    }
     let mut status = None;
     let after_ns = args.after.map_or(0, ns);
     loop {

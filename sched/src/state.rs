@@ -223,9 +223,9 @@ impl State {
             What::Event(event) => self.event(timed.ns, timed.cpu, event, facts),
             What::Path(_) => {}
             What::Lost(lost) => {
-                self.losses.records += lost.records;
+                self.losses.records = self.losses.records.saturating_add(lost.records);
                 self.losses.gaps += 1;
-                self.epoch += 1;
+                self.epoch = self.epoch.wrapping_add(1);
                 self.gap_until = self.gap_until.max(lost.until_ns);
                 let cpu = &mut self.cpus[timed.cpu as usize];
                 cpu.since = None;
@@ -513,7 +513,7 @@ impl State {
                 run_ns = thread.run.cut(run_ns, length);
             }
             delay_ns = thread.delay.learn_low(switch.delay_ns, 48, 0);
-            if lost - thread.lost_before > INVOLUNTARY_CERTAIN {
+            if lost.saturating_sub(thread.lost_before) > INVOLUNTARY_CERTAIN {
                 thread.involuntary_uncertain = true;
             }
             left = thread.voluntary.learn_low(u64::from(switch.voluntary), 16, u64::from(voluntary));
@@ -648,7 +648,7 @@ impl State {
     /// Run time since the first event, ns, and whether its end is extrapolated because the thread has a CPU now.
     pub fn run_time(&self, thread: &Thread) -> (u64, bool) {
         match thread.mode {
-            Mode::Running => (thread.run.added() + self.now.saturating_sub(thread.since), true),
+            Mode::Running => (thread.run.added().saturating_add(self.now.saturating_sub(thread.since)), true),
             _ => (thread.run.added(), false),
         }
     }

@@ -38,7 +38,7 @@ impl Total {
     /// Of the `step` that was added last, no more than `most` belongs to the time since the first event. Returns that.
     pub fn cut(&mut self, step: u64, most: u64) -> u64 {
         let kept = step.min(most);
-        self.base += step - kept;
+        self.base = self.base.saturating_add(step - kept);
         kept
     }
 
@@ -75,7 +75,7 @@ impl Total {
             self.base = self.base.min(value);
             return 0;
         }
-        self.last += step;
+        self.last = self.last.saturating_add(step);
         step
     }
 }

@@ -214,12 +214,12 @@ impl<W: Write> Exporter<W> {
         if pending.goes_on {
             let name = pending.name(next_name);
             let compact = &mut pending.compact;
-            compact.switch_timestamp.push(timed.ns - pending.switch_ns);
+            compact.switch_timestamp.push(timed.ns.saturating_sub(pending.switch_ns));
             compact.switch_prev_state.push(state_number(switch));
             compact.switch_next_pid.push(switch.next as i32);
             compact.switch_next_prio.push(switch.next_prio.0.into());
             compact.switch_next_comm_index.push(name);
-            pending.switch_ns = timed.ns;
+            pending.switch_ns = pending.switch_ns.max(timed.ns);
             return;
         }
         pending.goes_on = true;
@@ -253,13 +253,13 @@ impl<W: Write> Exporter<W> {
         if pending.goes_on {
             let name = pending.name(name);
             let compact = &mut pending.compact;
-            compact.waking_timestamp.push(timed.ns - pending.waking_ns);
+            compact.waking_timestamp.push(timed.ns.saturating_sub(pending.waking_ns));
             compact.waking_pid.push(waking.wakee as i32);
             compact.waking_target_cpu.push(waking.previous_cpu.into());
             compact.waking_prio.push(waking.wakee_prio.0.into());
             compact.waking_comm_index.push(name);
             compact.waking_common_flags.push(flags);
-            pending.waking_ns = timed.ns;
+            pending.waking_ns = pending.waking_ns.max(timed.ns);
             return;
         }
         let sched_waking = proto::SchedWaking {

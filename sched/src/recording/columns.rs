@@ -10,7 +10,7 @@ use super::varint::{put, put_signed, Input};
 use super::FormatError;
 use crate::event::{Lost, Path, Timed, What};
 use abi::events::header::Counts;
-use abi::events::{Event, Kind, Prio, Record, State, Switch, SwitchFlags, Words};
+use abi::events::{record, Event, Kind, Prio, Record, State, Switch, SwitchFlags, Words};
 use rustc_hash::FxHashMap;
 
 /// Kinds of this format, which no record has.
@@ -277,12 +277,13 @@ fn event(columns: &mut [Input; COLUMNS], oracle: &mut Oracle) -> Result<Timed, F
             let w2 = columns[WORD2].number()? ^ last[1];
             let w3 = columns[WORD3].number()? ^ last[2];
             *last = [w1, w2, w3];
-            let words: Words = [u64::from(kind) << 56, w1, w2, w3];
-            let record = Record::decode(&words).map_err(|_| FormatError::Kind(kind))?;
-            if let Event::Waking(waking) = &record.event {
+            let known = Kind::from_number(kind).ok_or(FormatError::Kind(kind))?;
+            let words: Words = [record::head(known, 0), w1, w2, w3];
+            let decoded = Record::decode(&words).map_err(|_| FormatError::Kind(kind))?;
+            if let Event::Waking(waking) = &decoded.event {
                 oracle.threads.entry(waking.wakee).or_default().queued = ns;
             }
-            What::Event(record.event)
+            What::Event(decoded.event)
         }
     };
     Ok(Timed { ns, cpu, what })

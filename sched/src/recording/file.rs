@@ -40,6 +40,9 @@ pub struct Header {
     pub start_boottime_ns: u64,
     /// The same instant on CLOCK_REALTIME, ns.
     pub start_realtime_ns: u64,
+    /// The version of the records' words ([`abi::header::ABI_VERSION`]).
+    #[serde(default)]
+    pub abi: u64,
     /// The kinds that were asked for ([`abi::events::Kinds`]).
     pub kinds: u64,
     /// How far CLOCK_MONOTONIC, which samples have, is behind CLOCK_BOOTTIME, ns.
@@ -59,6 +62,9 @@ pub enum FormatError {
     /// A later version.
     #[error("version {0} of the format, and this program reads version {VERSION}: take a newer sched")]
     Version(u32),
+    /// Records of a later version.
+    #[error("records of ABI version {0}, which this program does not know: take a newer sched")]
+    Abi(u64),
     /// The header cannot be read.
     #[error("damaged in its header")]
     Header,
@@ -288,7 +294,10 @@ impl<R: Read> Reader<R> {
         if fill(&mut from, &mut json)? < json.len() {
             return Err(FormatError::Header);
         }
-        let header = serde_json::from_slice(&json).map_err(|_| FormatError::Header)?;
+        let header: Header = serde_json::from_slice(&json).map_err(|_| FormatError::Header)?;
+        if header.abi > abi::header::ABI_VERSION {
+            return Err(FormatError::Abi(header.abi));
+        }
         Ok(Reader { from, header, end: None })
     }
 
@@ -350,22 +359,32 @@ impl<R: Read> Reader<R> {
         }
         let raw =
             zstd::bulk::decompress(&bytes, raw as usize).map_err(|error| FormatError::Frame(error.to_string()))?;
-        let mut chunk =
-            Chunk { checkpoint: State::new(), events: vec![], samples: vec![], last_ns: number64(&header, 32) };
-        let mut input = Input::new(&raw);
-        while !input.is_empty() {
-            let tag = input.byte()?;
-            let length = input.number()?;
-            let section = input.take(length)?;
-            match tag {
-                TAG_CHECKPOINT => chunk.checkpoint = checkpoint::read(section)?,
-                TAG_EVENTS => chunk.events = columns::read(section)?,
-                TAG_SAMPLES => chunk.samples = section.chunks_exact(8).map(|word| number64(word, 0)).collect(),
-                _ => {}
-            }
-        }
+        let mut chunk = payload(&raw)?;
+        chunk.last_ns = number64(&header, 32);
         Ok(Some((chunk, flags & FLAG_LAST != 0)))
     }
+}
+
+/// Reads what a chunk's frame holds.
+///
+/// # Errors
+///
+/// Bytes that no [`Chunker`] writes.
+pub fn payload(raw: &[u8]) -> Result<Chunk, FormatError> {
+    let mut chunk = Chunk { checkpoint: State::new(), events: vec![], samples: vec![], last_ns: 0 };
+    let mut input = Input::new(raw);
+    while !input.is_empty() {
+        let tag = input.byte()?;
+        let length = input.number()?;
+        let section = input.take(length)?;
+        match tag {
+            TAG_CHECKPOINT => chunk.checkpoint = checkpoint::read(section)?,
+            TAG_EVENTS => chunk.events = columns::read(section)?,
+            TAG_SAMPLES => chunk.samples = section.chunks_exact(8).map(|word| number64(word, 0)).collect(),
+            _ => {}
+        }
+    }
+    Ok(chunk)
 }
 
 #[cfg(test)]

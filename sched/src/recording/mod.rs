@@ -19,4 +19,4 @@ mod columns;
 mod file;
 mod varint;
 
-pub use file::{Chunk, Chunker, End, FormatError, Header, Reader, VERSION};
+pub use file::{payload, Chunk, Chunker, End, FormatError, Header, Reader, VERSION};

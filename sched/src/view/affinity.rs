@@ -90,7 +90,7 @@ impl Row {
     }
 
     fn add(&mut self, other: &Row) {
-        self.run_ns += other.run_ns;
+        self.run_ns = self.run_ns.saturating_add(other.run_ns);
         self.arrivals += other.arrivals;
         self.stays += other.stays;
         self.migrations += other.migrations;
@@ -101,7 +101,7 @@ impl Row {
             self.cpu_ns.resize(other.cpu_ns.len(), 0);
         }
         for (sum, ns) in self.cpu_ns.iter_mut().zip(&other.cpu_ns) {
-            *sum += ns;
+            *sum = sum.saturating_add(*ns);
         }
     }
 
@@ -197,8 +197,8 @@ impl View for Affinity {
             if row.cpu_ns.len() <= cpu {
                 row.cpu_ns.resize(cpu + 1, 0);
             }
-            row.cpu_ns[cpu] += slice.run_ns;
-            row.run_ns += slice.run_ns;
+            row.cpu_ns[cpu] = row.cpu_ns[cpu].saturating_add(slice.run_ns);
+            row.run_ns = row.run_ns.saturating_add(slice.run_ns);
             if let Some(last) = row.last_cpu.replace(slice.cpu) {
                 row.arrivals += 1;
                 row.stays += u64::from(last == slice.cpu);

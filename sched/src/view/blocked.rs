@@ -125,7 +125,7 @@ impl View for BlockedView {
             let row = self.rows.entry(key).or_default();
             row.comm = thread.name();
             row.count += 1;
-            row.sum += sleep.length();
+            row.sum = row.sum.saturating_add(sleep.length());
             row.max = row.max.max(sleep.length());
             // In an interrupt, which CPU took it matters less than that it was one.
             let who = match sleep.waker.context {

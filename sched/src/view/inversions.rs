@@ -253,7 +253,7 @@ impl Inversions {
                 let is_between = span.rank > Rank::FAIR && span.rank < high.2 && span.task != low_id;
                 if is_between && (span.rank > low_rank || boost.is_some()) {
                     let ns = span.to - span.from;
-                    length += ns;
+                    length = u64::saturating_add(length, ns);
                     if most.is_none_or(|(longest, ..)| longest < ns) {
                         most = Some((ns, span.task, span.comm, span.rank, *cpu));
                     }

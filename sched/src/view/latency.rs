@@ -124,7 +124,7 @@ impl Long {
         for span in spans.iter().filter(|span| span.task != wait.task) {
             let ns = span.to.saturating_sub(span.from);
             match by_task.iter_mut().find(|(task, ..)| *task == span.task) {
-                Some((.., sum)) => *sum += ns,
+                Some((.., sum)) => *sum = sum.saturating_add(ns),
                 None => by_task.push((span.task, span.comm, ns)),
             }
         }
@@ -224,7 +224,7 @@ impl View for Latency {
             let comm = state.name(wait.task);
             if self.names.len() < NAMES_KEPT || self.names.contains_key(&comm) {
                 let sums = self.names.entry(comm).or_default();
-                *sums = Sums { count: sums.count + 1, sum: sums.sum + ns, max: sums.max.max(ns) };
+                *sums = Sums { count: sums.count + 1, sum: sums.sum.saturating_add(ns), max: sums.max.max(ns) };
             }
             let is_worst = self.worst.get(&wait.cause).is_none_or(|worst| worst.wait.length() < ns);
             let is_over = self.over_ns.is_some_and(|over| ns >= over);

@@ -83,7 +83,7 @@ impl View for Switches {
                 row.idle_since.get_or_insert(slice.from.unwrap_or(slice.to).max(start));
                 if slice.task.is_idle() {
                     let from = slice.from.unwrap_or(slice.to).max(start);
-                    row.idle_ns += slice.to.saturating_sub(from);
+                    row.idle_ns = row.idle_ns.saturating_add(slice.to.saturating_sub(from));
                 }
             }
         }
@@ -116,12 +116,12 @@ impl View for Switches {
             };
             let begin = row.idle_since.or(running.map(|thread| thread.since.max(start)));
             let seen_ns = begin.map(|begin| state.now.saturating_sub(begin)).filter(|ns| *ns > 0);
-            let idle_share = seen_ns.map(|seen| ((row.idle_ns + now_idle) as f64 / seen as f64).min(1.0));
+            let idle_share = seen_ns.map(|seen| (row.idle_ns.saturating_add(now_idle) as f64 / seen as f64).min(1.0));
             table.rows.push(line(Value::Text(id.to_string()), &counts, ns, idle_share));
             all = Counts {
-                switches: all.switches + counts.switches,
-                voluntary: all.voluntary + counts.voluntary,
-                from_idle: all.from_idle + counts.from_idle,
+                switches: all.switches.saturating_add(counts.switches),
+                voluntary: all.voluntary.saturating_add(counts.voluntary),
+                from_idle: all.from_idle.saturating_add(counts.from_idle),
                 ..all
             };
             all_ns = all_ns.max(ns);

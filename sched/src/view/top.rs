@@ -141,10 +141,10 @@ impl View for Top {
             let Some(thread) = state.thread(slice.task) else { continue };
             let carried = self.carried.remove(&slice.serial).unwrap_or(0);
             let row = self.row(state, thread);
-            row.run_ns += slice.run_ns.saturating_sub(carried);
+            row.run_ns = row.run_ns.saturating_add(slice.run_ns.saturating_sub(carried));
             row.voluntary += slice.voluntary;
             row.involuntary += slice.involuntary;
-            row.wait_ns += slice.delay_ns;
+            row.wait_ns = row.wait_ns.saturating_add(slice.delay_ns);
             row.slices += slice.voluntary + slice.involuntary;
         }
     }
@@ -155,7 +155,7 @@ impl View for Top {
         let kept = self.rows.clone();
         for (thread, ns) in self.running(state) {
             let row = self.row(state, thread);
-            row.run_ns += ns;
+            row.run_ns = row.run_ns.saturating_add(ns);
             row.running = true;
         }
         let mut rows: Vec<Row> = self.rows.values().copied().collect();

@@ -133,7 +133,7 @@ impl Watch {
             }
             let Some(process) = state.process(thread.group()) else { continue };
             let row = rows.entry((cpu as u32, thread.group(), process.serial)).or_default();
-            row.run_ns += state.now.saturating_sub(thread.since.max(start));
+            row.run_ns = row.run_ns.saturating_add(state.now.saturating_sub(thread.since.max(start)));
             row.comm = process.comm;
         }
         let mut table = Table::new(&TIMES);
@@ -205,7 +205,7 @@ impl View for Watch {
             What::Event(Event::Irq(irq)) if irq.class == IrqClass::Timer => {
                 if let Some(group) = self.group_of(state, TaskId::new(irq.tid, timed.cpu)) {
                     if let Some(row) = self.row(state, timed.cpu, group) {
-                        row.timer_ns += irq.own_ns();
+                        row.timer_ns = row.timer_ns.saturating_add(irq.own_ns());
                     }
                 }
             }
@@ -218,7 +218,7 @@ impl View for Watch {
                     if let Some(group) = self.group_of(state, slice.task) {
                         let ns = slice.run_ns.saturating_sub(carried);
                         if let Some(row) = self.row(state, slice.cpu, group) {
-                            row.run_ns += ns;
+                            row.run_ns = row.run_ns.saturating_add(ns);
                         }
                     }
                 }
