@@ -11,6 +11,7 @@
 //! | [`record`] | a reader of the ring: one record | another kernel side, older or hostile |
 //! | [`ring`] | [`abi::header`] and [`abi::ring`], while the memory changes | likewise |
 //! | [`recording`] | `monitor`, from the ring to every format | likewise |
+//! | [`events`] | `sched`: rings, recordings, to every view and export | likewise, or the author of the file |
 //! | [`profile`] | `plot`: text, CSV, gzip, classic | the author of the file |
 //! | [`figure`] | `plot`, to the picture | likewise |
 
@@ -20,6 +21,7 @@ mod bytes;
 mod hostile;
 
 pub mod command;
+pub mod events;
 pub mod figure;
 pub mod profile;
 pub mod record;
@@ -30,8 +32,9 @@ pub mod ring;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("command", command::check),
+    ("events", events::check),
     ("figure", figure::check),
     ("profile", profile::check),
     ("record", record::check),
