@@ -107,6 +107,12 @@ impl Oracle {
     }
 }
 
+/// Which earlier record foretells one: that of the same thread and, where a thread has several totals, of the same part.
+fn key(kind: u8, w1: u64) -> u32 {
+    let part = if kind == Kind::Totals.number() { (w1 >> 56) & 0x3ff } else { 0 };
+    ((w1 & WHO) | part << 22) as u32
+}
+
 /// Events on their way into a chunk.
 #[derive(Clone, Debug)]
 pub struct Columns {
@@ -167,7 +173,7 @@ impl Columns {
             }
             What::Event(event) => {
                 let [_, w1, w2, w3] = Record { time: 0, event: *event }.encode();
-                let who = (w1 & WHO) as u32;
+                let who = key(kind, w1);
                 put(&mut columns[TASK], who.into());
                 let last = oracle.words.entry((kind, who)).or_default();
                 put(&mut columns[WORD1], (w1 ^ last[0]) >> 22);
@@ -269,11 +275,8 @@ fn event(columns: &mut [Input; COLUMNS], oracle: &mut Oracle) -> Result<Timed, F
         kind if kind == Kind::Switch.number() => What::Event(Event::Switch(switch(columns, oracle, ns, cpu)?)),
         kind => {
             let who = columns[TASK].small()?;
-            if u64::from(who) > WHO {
-                return Err(FormatError::Number);
-            }
             let last = oracle.words.entry((kind, who)).or_default();
-            let w1 = (columns[WORD1].number()? << 22) ^ (last[0] & !WHO) | u64::from(who);
+            let w1 = (columns[WORD1].number()? << 22) ^ (last[0] & !WHO) | u64::from(who) & WHO;
             let w2 = columns[WORD2].number()? ^ last[1];
             let w3 = columns[WORD3].number()? ^ last[2];
             *last = [w1, w2, w3];

@@ -22,8 +22,8 @@ const TAG_SAMPLES: u8 = 3;
 /// Most bytes of a header's JSON, and of a chunk before and after compression.
 const HEADER_MAX: u32 = 1 << 20;
 const CHUNK_MAX: u32 = 1 << 28;
-/// zstd's level: higher ones cost several times as much for a tenth of the size.
-const LEVEL: i32 = 1;
+/// zstd's level: higher ones cost several times as much for little.
+const LEVEL: i32 = 3;
 
 /// What a recording says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
