@@ -25,6 +25,7 @@ mod programs;
 mod readers;
 mod rights;
 pub mod scale;
+mod sched;
 mod stress;
 mod ticks;
 mod timing;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Test> {
         lifecycle::tests(),
         scale::tests(),
         tracing::tests(),
+        sched::tests(),
         stress::tests(),
         fuzz::tests(),
         timing::tests(),
