@@ -24,14 +24,14 @@ GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEA
 	$(CARGO) build --release --target-dir target/guest --target $(GUEST_TARGET)
 GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
-BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/*)
+BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/* packaging/tests/guest/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run
 
 # The compiler that built the kernel, if the tree says which.
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench deb all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help fresh
+.PHONY: bench deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -66,6 +66,9 @@ MODULE_DIR = /lib/modules/$(MODULE_RELEASE)/updates
 
 deb: ## Debian packages in out/deb/: mp3, mp3-dkms (RELEASE=7.2.12+deb13-cloud-amd64: the module built for it; SIGN=KEY,CERTIFICATE)
 	@packaging/deb $(if $(filter command%,$(origin RELEASE)),--release "$(RELEASE)") $(if $(SIGN),--sign "$(SIGN)")
+
+test-packages: ## the packages' life in a Debian 13 system in QEMU: install, use, upgrade, new kernel, purge, Secure Boot (as root, half an hour)
+	@packaging/tests/life $(PARTS)
 
 demo: ## profiles a workload in the virtual machine and draws it; prepares and builds whatever is missing
 	@vm/demo

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # A build tree that takes modules in Rust, for an installed kernel.
 #
-# Debian's header packages hold everything that building a module reads, except the metadata of the kernel's own crates: rust/*.rmeta,
-# the procedural macros rust/*.so, and scripts/target.json. They are made from the kernel's source package, once, and kept in
+# Debian's header packages hold everything that building a module reads, except the metadata of the kernel's own
+# crates: rust/*.rmeta, the procedural macros rust/*.so, and scripts/target.json. They are made from the kernel's
+# source package, once, and kept in
 #
 #     /var/cache/mp3-dkms/RELEASE/
 #         rust/ scripts/target.json    made here, 190 MB
@@ -29,8 +30,9 @@ metadata_complete() {
     [[ -e $1/rust/libkernel.rmeta && -e $1/rust/libmacros.so ]]
 }
 
-# metadata_rustc HEADERS: prints the path of the compiler that built this kernel, or nothing. Only that very version reads its metadata.
-# A machine may have several: RUSTC comes first, then what Debian calls rustc, then versions of their own names.
+# metadata_rustc HEADERS: prints the path of the compiler that built this kernel, or nothing. Only that very version
+# reads its metadata. A machine may have several: RUSTC comes first, then what Debian calls rustc, then versions of
+# their own names.
 metadata_rustc() {
     local want candidate
     want=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\{0,1\}\([^"]*\).*/\1/p' "$1/include/config/auto.conf")
@@ -97,14 +99,16 @@ metadata_from_source() {
     metadata_same_configuration "$headers" "$METADATA_TMP/tree"
 }
 
-# metadata_build TREE RELEASE RUSTC: the kernel's build system calls its compiler `rustc`, for programs of the build also where RUSTC is set.
+# metadata_build TREE RELEASE RUSTC: the kernel's build system calls its compiler `rustc`, for programs of the build
+# also where RUSTC is set.
 metadata_build() {
     mkdir "$METADATA_TMP/bin"
     ln -s "$3" "$METADATA_TMP/bin/rustc"
     PATH=$METADATA_TMP/bin:$PATH tree_make "$1" "$2"
 }
 
-# metadata_tarball PACKAGE VERSION: prints the path of the source: the installed one if it is of this version, else the archive's.
+# metadata_tarball PACKAGE VERSION: prints the path of the source: the installed one if it is of this version, else the
+# archive's.
 metadata_tarball() {
     local package=$1 version=$2 installed
     # shellcheck disable=SC2016 # dpkg expands it
@@ -121,7 +125,8 @@ metadata_tarball() {
     printf '%s\n' "$METADATA_TMP/source/usr/src/$package.tar.xz"
 }
 
-# metadata_same_configuration HEADERS TREE: metadata of another configuration would describe other structures than the kernel's.
+# metadata_same_configuration HEADERS TREE: metadata of another configuration would describe other structures than the
+# kernel's.
 metadata_same_configuration() {
     local file
     for file in include/generated/autoconf.h include/generated/rustc_cfg; do

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# Where packages are built: a Debian 13 root, since a package's dependencies and its compilers are those of the system that it is for.
+# Where packages are built: a Debian 13 root, since a package's dependencies and its compilers are those of the system
+# that it is for.
 #
-# It is kept in the cache, by the hash of what is in it. Sourced after vm/lib/common.sh, mirror.sh, packages.sh and root.sh.
+# It is kept in the cache, by the hash of what is in it. Sourced after vm/lib/common.sh, mirror.sh, packages.sh and
+# root.sh.
 
 PACKAGING_PACKAGES=(
     # to build
