@@ -13,6 +13,8 @@
 # Sourced after vm/lib/common.sh and vm/lib/tree.sh.
 
 METADATA_CACHE=/var/cache/mp3-dkms
+# Half-made things; packaging/dkms/prepare deletes it at its end.
+METADATA_TMP=$METADATA_CACHE/tmp.$$
 # Room for the source, unpacked and built.
 METADATA_MEGABYTES=2000
 
@@ -67,15 +69,12 @@ metadata_make() {
     mkdir -p "$METADATA_CACHE"
     exec 8>"$METADATA_CACHE/lock"
     flock 8
-    METADATA_TMP=$(mktemp -d "$METADATA_CACHE/tmp.XXXXXX")
-    trap 'rm -rf "$METADATA_TMP"' EXIT
+    mkdir "$METADATA_TMP"
     metadata_from_source "$release" "$headers" "$rustc"
     metadata_overlay "$release" "$headers" "$METADATA_TMP/tree" "$METADATA_TMP/kdir"
     metadata_made_from "$headers" "$rustc" >"$METADATA_TMP/kdir/made-from"
     rm -rf "$kdir"
     mv "$METADATA_TMP/kdir" "$kdir"
-    rm -rf "$METADATA_TMP"
-    trap - EXIT
 }
 
 # metadata_from_source RELEASE HEADERS RUSTC: builds METADATA_TMP/tree from the source that the headers are of.
@@ -94,17 +93,15 @@ metadata_from_source() {
             "then: dkms autoinstall -k $release"
     stage "unpacking $(basename "$tarball") $version" tree_unpack "$tarball" "$METADATA_TMP/tree"
     tree_configure "$METADATA_TMP/tree" "$headers"
-    stage "making the Rust metadata of $release" metadata_build "$METADATA_TMP/tree" "$release" "$rustc"
-    tree_check "$METADATA_TMP/tree" "$release" "$headers"
-    metadata_same_configuration "$headers" "$METADATA_TMP/tree"
-}
-
-# metadata_build TREE RELEASE RUSTC: the kernel's build system calls its compiler `rustc`, for programs of the build
-# also where RUSTC is set.
-metadata_build() {
+    # The kernel's build system calls its compiler `rustc`, for programs of the build also where RUSTC is set.
     mkdir "$METADATA_TMP/bin"
-    ln -s "$3" "$METADATA_TMP/bin/rustc"
-    PATH=$METADATA_TMP/bin:$PATH tree_make "$1" "$2"
+    ln -s "$rustc" "$METADATA_TMP/bin/rustc"
+    PATH=$METADATA_TMP/bin:$PATH
+    tree_configure_again "$METADATA_TMP/tree" "$release" >&2
+    tree_check "$METADATA_TMP/tree" "$headers"
+    stage "making the Rust metadata of $release" tree_make "$METADATA_TMP/tree" "$release"
+    tree_is_made "$METADATA_TMP/tree" "$release"
+    metadata_same_configuration "$headers" "$METADATA_TMP/tree"
 }
 
 # metadata_tarball PACKAGE VERSION: prints the path of the source: the installed one if it is of this version, else the

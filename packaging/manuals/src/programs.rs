@@ -16,9 +16,10 @@ pub struct Program {
 }
 
 /// What is installed.
-pub const PROGRAMS: [Program; 4] = [
+pub const PROGRAMS: [Program; 5] = [
     Program { name: "monitor", installed: "mp3-monitor", parsed: monitor::cli::Cli::command },
     Program { name: "plot", installed: "mp3-plot", parsed: plot::cli::Arguments::command },
+    Program { name: "sched", installed: "mp3-sched", parsed: sched::cli::Cli::command },
     Program { name: "userapp", installed: "mp3-userapp", parsed: userapp::cli::Cli::command },
     Program { name: "work", installed: "mp3-work", parsed: work::cli::Cli::command },
 ];
