@@ -22,7 +22,7 @@ packaging_root() {
     hash=$(printf '%s\n' "${PACKAGING_PACKAGES[@]}" | sha256sum | cut -c1-8)
     root=$MP3_CACHE/packaging/root-$hash
     if [[ ! -d $root ]]; then
-        packages_need prepare
+        packages_need packaging
         mkdir -p "$MP3_CACHE/packaging"
         stage "making a Debian 13 root to build packages in, once (download: 600 MB)" \
             packaging_root_make "$root" "$(debian_mirror)"

@@ -40,7 +40,7 @@ END
     lint)
         echo "shellcheck shellcheck"
         ;;
-    fresh)
+    fresh | packaging)
         cat <<'END'
 git git
 mmdebstrap mmdebstrap
