@@ -104,6 +104,8 @@ enum Measurement {
     Memory,
     /// How late samples are
     Lateness,
+    /// What a context switch and a wake-up pay for being recorded
+    Tracing,
     /// A tick's cost while every CPU handles page faults
     Scaling,
 }
@@ -165,6 +167,7 @@ fn measure_in_guest(guest: Guest) -> Result<()> {
             Measurement::Reading => measure::reading::measure(clock, &mut report),
             Measurement::Memory => measure::memory::measure(&mut report),
             Measurement::Lateness => measure::lateness::measure(clock, &mut report),
+            Measurement::Tracing => measure::tracing::measure(clock, &mut report),
             Measurement::Scaling => measure::scaling::measure(clock, &mut report),
         }
         .with_context(|| format!("{section:?}"))?;

@@ -47,6 +47,8 @@ pub enum Section {
     Lateness,
     /// Drawing; the parameter is the number of samples.
     Plot,
+    /// What a context switch and a wake-up pay for being recorded.
+    Tracing,
     /// The writer's cost against busy CPUs; the parameter is the number of virtual CPUs.
     Scaling,
 }

@@ -42,6 +42,7 @@ fn title(section: Section) -> &'static str {
         Section::Memory => "Memory of a reader",
         Section::Lateness => "How late samples are",
         Section::Plot => "Drawing",
+        Section::Tracing => "What a context switch and a wake-up pay for being recorded",
         Section::Scaling => "The sampler's cost against busy CPUs",
     }
 }
@@ -54,7 +55,7 @@ pub fn parameter(section: Section) -> &'static str {
         Section::Memory => "minutes",
         Section::Plot => "samples",
         Section::Scaling => "virtual CPUs",
-        Section::Idle | Section::Reading | Section::Lateness => "parameter",
+        Section::Idle | Section::Reading | Section::Lateness | Section::Tracing => "parameter",
     }
 }
 

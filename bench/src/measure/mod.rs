@@ -11,6 +11,7 @@ pub mod profiled;
 pub mod reading;
 pub mod sampling;
 pub mod scaling;
+pub mod tracing;
 
 use anyhow::Result;
 use testkit::status;

@@ -7,7 +7,13 @@
 
 use super::arena;
 use super::call::{Call, ChildSlot, FileSlot, Input, Node, Who};
-use abi::device::{DEVICE_PATH, STATUS_PATH};
+use abi::device::{DEVICE_PATH, MP3_IOC_SET_REGION_POSITION, STATUS_PATH};
+use abi::events::ioctl::{
+    TraceSnapshot, TraceStart, FILTER_FOLLOW, FILTER_NAME, FILTER_PIDS, MP3_IOC_TRACE_SNAPSHOT, MP3_IOC_TRACE_START,
+    MP3_IOC_TRACE_STOP,
+};
+use abi::events::Kinds;
+use abi::regions::Region;
 use nix::errno::Errno;
 use std::ffi::CStr;
 use std::io::Write;
@@ -19,7 +25,7 @@ const STATUS: &CStr = c"/proc/mp3/status";
 const DEVICE: &CStr = c"/dev/mp3";
 
 /// What commands are made of, and a little more.
-const ALPHABET: &[u8] = b"RRUU  ,\t\n\n0123456789-\0x";
+const ALPHABET: &[u8] = b"RRFUU  ,\t\n\n0123456789-\0x";
 
 /// What the threads of a process share: descriptors and children, -1 and 0 where there is none.
 pub struct Process {
@@ -180,6 +186,31 @@ impl<'a> Actor<'a> {
                 // SAFETY: The memory has room for what the VFS' own ioctls store; ours only reads.
                 unsafe { i64::from(libc::ioctl(process.file(slot), u64::from(number), argument)) }
             }
+            Call::Start(slot, seed) => {
+                let (mut start, pids) = start_of(seed);
+                start.pids = if start.pids == 0 { pids.as_ptr().expose_provenance() as u64 } else { start.pids };
+                // SAFETY: The argument is the ioctl's structure.
+                unsafe { i64::from(libc::ioctl(process.file(slot), u64::from(MP3_IOC_TRACE_START), &raw mut start)) }
+            }
+            // SAFETY: No argument.
+            Call::Stop(slot) => unsafe { i64::from(libc::ioctl(process.file(slot), u64::from(MP3_IOC_TRACE_STOP), 0)) },
+            Call::Snapshot(slot, place, capacity, next) => {
+                let mut request = TraceSnapshot {
+                    buffer: arena::address(place, 0).expose_provenance() as u64,
+                    capacity: capacity.into(),
+                    next: next as u32,
+                    ..TraceSnapshot::default()
+                };
+                let number = u64::from(MP3_IOC_TRACE_SNAPSHOT);
+                // SAFETY: The argument is the ioctl's structure; what it points to is in the arena, where anything may be.
+                unsafe { i64::from(libc::ioctl(process.file(slot), number, &raw mut request)) }
+            }
+            Call::Position(slot, cpu, position) => {
+                let argument = [Region::events(cpu.into()).offset(), position];
+                let number = u64::from(MP3_IOC_SET_REGION_POSITION);
+                // SAFETY: The argument is two words.
+                unsafe { i64::from(libc::ioctl(process.file(slot), number, &raw const argument)) }
+            }
             Call::Poll(slot, events, ms) => {
                 let mut fd = libc::pollfd { fd: process.file(slot), events, revents: 0 };
                 // SAFETY: One element.
@@ -230,6 +261,7 @@ impl<'a> Actor<'a> {
         let size = self.buffer.len();
         let (who, verbs, times) = match input {
             Input::Register(who) => (who, "R", 1),
+            Input::Follow(who) => (who, "F", 1),
             Input::Unregister(who) => (who, "U", 1),
             Input::Both(who, times) => (who, "RU", times),
             Input::Noise(seed, length) => {
@@ -328,4 +360,28 @@ fn enter(kind: i32, back: bool) -> ! {
     }
     register_caller();
     exit(0)
+}
+
+/// Arguments of START, right more often than not, and the processes that they name.
+fn start_of(seed: u64) -> (TraceStart, [i32; 3]) {
+    let mut random = SplitMix64::new(seed);
+    // SAFETY: Always callable.
+    let pids = [unsafe { libc::getpid() }, 1, random.below(100) as i32];
+    let mut start = TraceStart { kinds: random.next_u64() & Kinds::TRACEABLE.0, ..TraceStart::default() };
+    start.mode = random.below(8).saturating_sub(6) as u32;
+    start.ring_records = [256, 256, 1024, 4096, 0, 3, 1 << 31][random.below(7) as usize];
+    start.watermark = [0, 1, 16, 256, u32::MAX][random.below(5) as usize];
+    match random.below(5) {
+        0 => (start.filter, start.pid_count) = (FILTER_PIDS, random.below(4) as u32),
+        1 => (start.filter, start.name[0]) = (FILTER_NAME, b'm'),
+        2 => (start.filter, start.pid_count) = (FILTER_PIDS | FILTER_FOLLOW, 1),
+        3 if random.below(4) == 0 => {
+            (start.filter, start.pid_count) = (random.next_u64() as u32, random.next_u64() as u32);
+            start.pids = random.next_u64();
+            start.kinds = random.next_u64();
+            start.name = [random.next_u64() as u8; 16];
+        }
+        _ => {}
+    }
+    (start, pids)
 }

@@ -4,6 +4,7 @@
 
 use abi::classic::CLASSIC_BYTES;
 use abi::device::{MP3_IOC_SET_POSITION, PAGE_BYTES, SAMPLES_OFFSET};
+use abi::regions::Region;
 use work::random::SplitMix64;
 
 /// Number of an open file, taken modulo how many a process has.
@@ -38,6 +39,8 @@ pub enum Who {
 pub enum Input {
     /// `R <pid>`.
     Register(Who),
+    /// `F <pid>`.
+    Follow(Who),
     /// `U <pid>`.
     Unregister(Who),
     /// Both, again and again, in one write.
@@ -81,6 +84,14 @@ pub enum Call {
     Touch(Place, u16),
     /// `ioctl` with a number and an argument that is a value or points to it.
     Ioctl(FileSlot, u32, u64, bool),
+    /// Starts a session of the tracer, with arguments of which a seed makes most right.
+    Start(FileSlot, u64),
+    /// Ends it.
+    Stop(FileSlot),
+    /// Takes a snapshot into the arena: room for so many records, from which thread on.
+    Snapshot(FileSlot, Place, u16, u64),
+    /// Sets the position in the events of a CPU.
+    Position(FileSlot, u8, u64),
     /// `poll`, for at most so many ms.
     Poll(FileSlot, i16, u8),
     /// `fork` of a child that waits for its end, executes a program, or lets go of everything and ends.
@@ -94,6 +105,9 @@ pub enum Call {
     /// `kill` of the calling process, with all its threads, files and mappings.
     Die,
 }
+
+/// Where the events of the first CPU are mapped from.
+const EVENTS: u64 = Region::events(0).offset();
 
 const FILES: u64 = 6;
 const PLACES: u64 = super::arena::PLACES as u64;
@@ -132,8 +146,11 @@ pub fn draw(random: &mut SplitMix64) -> Call {
                 pick(random, &[libc::MAP_SHARED, libc::MAP_SHARED, libc::MAP_SHARED_VALIDATE, libc::MAP_PRIVATE]);
             let more =
                 pick(random, &[0, 0, 0, libc::MAP_POPULATE, libc::MAP_NORESERVE, libc::MAP_LOCKED, libc::MAP_SYNC]);
-            let offset =
-                if random.below(4) == 0 { offset(random) } else { pick(random, &[0, SAMPLES_OFFSET, SAMPLES_OFFSET]) };
+            let offset = if random.below(4) == 0 {
+                offset(random)
+            } else {
+                pick(random, &[0, SAMPLES_OFFSET, SAMPLES_OFFSET, EVENTS])
+            };
             Call::Map(file, place, offset, bytes, protection(random), flags | more)
         }
         64..=66 => Call::Unmap(place, page(random), page(random)),
@@ -161,7 +178,13 @@ pub fn draw(random: &mut SplitMix64) -> Call {
             Call::Advise(place, page(random), page(random), advice)
         }
         75..=81 => Call::Touch(place, page(random)),
-        82..=87 => {
+        82 => Call::Start(file, random.next_u64()),
+        83 => match random.below(3) {
+            0 => Call::Stop(file),
+            1 => Call::Snapshot(file, place, random.below(200) as u16, edge(random)),
+            _ => Call::Position(file, random.below(4) as u8, edge(random)),
+        },
+        84..=87 => {
             let number = if random.below(3) > 0 { MP3_IOC_SET_POSITION } else { ioctl_number(random) };
             Call::Ioctl(file, number, edge(random), random.below(5) > 0)
         }
@@ -199,7 +222,8 @@ fn pick<T: Copy>(random: &mut SplitMix64, choices: &[T]) -> T {
 fn input(random: &mut SplitMix64) -> Input {
     match random.below(10) {
         0..=3 => Input::Register(who(random)),
-        4..=5 => Input::Unregister(who(random)),
+        4 => Input::Follow(who(random)),
+        5 => Input::Unregister(who(random)),
         6 => Input::Both(who(random), random.below(200) as u8),
         7..=8 => Input::Noise(random.next_u64(), length(random)),
         _ => Input::Arena(random.below(PLACES) as Place, length(random)),

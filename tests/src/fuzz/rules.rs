@@ -23,6 +23,8 @@ pub fn may_answer(call: Call, errno: Errno) -> bool {
     match errno {
         // procfs' own answer, where a file has no `mmap`.
         Errno::EIO => matches!(call, Call::Map(..)),
+        // Events of a CPU that has no ring.
+        Errno::ENXIO => matches!(call, Call::Map(..)),
         _ => !matches!(errno, Errno::UnknownErrno | Errno::ENXIO | Errno::ENOSYS),
     }
 }
@@ -103,7 +105,7 @@ impl Observer {
         let memory = &self.samples.memory;
         let constants: Vec<_> = (0..word::RESERVED).map(|index| memory.load_acquire(index)).collect();
         ensure!(constants == self.constants, "constants: {:x?} became {constants:x?}", self.constants);
-        let strays = (word::SAMPLING_NS + 1..HEADER_WORDS).filter(|&index| memory.load_acquire(index) != 0);
+        let strays = (word::NOT_FOLLOWED + 1..HEADER_WORDS).filter(|&index| memory.load_acquire(index) != 0);
         ensure!(strays.count() == 0, "words of the header that nobody has defined are not 0");
         let growing = GROWING.map(|index| memory.load_acquire(index));
         ensure!(

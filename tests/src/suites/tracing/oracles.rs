@@ -28,7 +28,7 @@ tests![
 
 /// What the kernel says of a thread, in `/proc`.
 #[derive(Debug, PartialEq, Eq)]
-struct Kernel {
+pub(super) struct Kernel {
     voluntary: u64,
     involuntary: u64,
     run_ns: u64,
@@ -36,13 +36,14 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn of(pid: i32) -> Result<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    /// Of a process, or of a thread of one: `PID/task/TID`.
+    pub(super) fn of(path: &str) -> Result<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{path}/status"))?;
         let number = |name: &str| -> Result<u64> {
             let line = status.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;
             Ok(line.split_ascii_whitespace().nth(1).context("a number")?.parse()?)
         };
-        let schedstat = std::fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+        let schedstat = std::fs::read_to_string(format!("/proc/{path}/schedstat"))?;
         let mut times = schedstat.split_ascii_whitespace().map(str::parse::<u64>);
         Ok(Kernel {
             voluntary: number("voluntary_ctxt_switches")?,
@@ -54,7 +55,7 @@ impl Kernel {
 }
 
 /// Full totals from a snapshot and the switches after it.
-fn follow(before: &ThreadState, events: &[Happened], tid: u32) -> (Kernel, usize) {
+pub(super) fn follow_thread(before: &ThreadState, events: &[Happened], tid: u32) -> (Kernel, usize) {
     let mut kernel = Kernel {
         voluntary: before.switches.0,
         involuntary: before.switches.1,
@@ -84,7 +85,7 @@ fn switches_from(events: &[Happened], tid: u32) -> impl Iterator<Item = Switch> 
 }
 
 /// Computes for a while, so that others are preempted.
-fn compute(rounds: u64) -> u64 {
+pub(super) fn compute(rounds: u64) -> u64 {
     (0..rounds * 1_000_000).fold(0, |sum, number| std::hint::black_box(sum ^ number))
 }
 
@@ -112,13 +113,13 @@ fn switches_and_times_of_a_sleeping_thread_are_the_kernels() -> Outcome {
     let mut kernels = HashMap::new();
     for child in &children {
         testkit::tracing::wait_asleep(child.pid())?;
-        kernels.insert(child.pid() as u32, Kernel::of(child.pid())?);
+        kernels.insert(child.pid() as u32, Kernel::of(&child.pid().to_string())?);
     }
     tracing.stop()?;
     let events = tracing.read()?;
     ensure!(tracing.lost() == 0);
     for (tid, kernel) in kernels {
-        let (followed, switches) = follow(threads.get(&tid).context("not in the snapshot")?, &events, tid);
+        let (followed, switches) = follow_thread(threads.get(&tid).context("not in the snapshot")?, &events, tid);
         ensure!(followed == kernel, "{tid} after {switches} switches: {followed:?}, the kernel has {kernel:?}");
         // Each switch says by itself of which sort it was.
         let voluntary = switches_from(&events, tid).filter(|s| s.flags.contains(SwitchFlags::VOLUNTARY)).count() as u64;
@@ -136,7 +137,7 @@ fn a_snapshot_has_every_thread_and_its_numbers() -> Outcome {
     let file = testkit::device::open(false)?;
     for capacity in [6, 7, 64, 100_000] {
         let (threads, began) = tracing::snapshot(&file, capacity)?;
-        let kernel = Kernel::of(child.pid())?;
+        let kernel = Kernel::of(&child.pid().to_string())?;
         let state = threads.get(&(child.pid() as u32)).context("the child")?;
         let task = state.task.context("a task")?;
         ensure!(

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tracer under load: sessions that come and go, CPUs that do, and storms of forks.
+//!
+//! Short by default; `MP3_TRACE_ROUNDS` makes it long.
+
+use crate::test::{Outcome, Skip};
+use crate::tests;
+use abi::events::header::word as event_word;
+use abi::events::ioctl::{MODE_DISCARD, MODE_OVERWRITE};
+use abi::events::life::CLONE_THREAD;
+use abi::events::{Event, Kind, Kinds};
+use abi::header::word;
+use anyhow::{ensure, Result};
+use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
+use testkit::child::Child;
+use testkit::module::Module;
+use testkit::options;
+use testkit::tracing::{Ask, Ring, Tracing};
+use work::random::SplitMix64;
+
+tests![
+    sessions_come_and_go_under_load within limit(),
+    owners_are_killed_under_load within limit(),
+    cpus_come_and_go_while_their_events_are_recorded,
+    a_cpu_that_was_not_there_at_the_start_gets_its_ring,
+    a_storm_of_forks_is_followed_whole,
+    memory_comes_with_sessions_and_goes_with_them,
+];
+
+fn rounds() -> Result<u64> {
+    options::number("MP3_TRACE_ROUNDS", 8)
+}
+
+fn limit() -> u64 {
+    300 + 20 * rounds().unwrap_or(0)
+}
+
+/// Processes that switch, fork and exec all the time, until they are dropped.
+fn load() -> Result<Vec<Child>> {
+    let mut all = vec![];
+    for number in 0..4 {
+        all.push(Child::spawn(move |_| loop {
+            let child = Child::spawn(move |_| {
+                if number % 2 == 0 {
+                    let _ = nix::unistd::execv(c"/bin/busybox", &[c"busybox", c"true"]);
+                }
+            });
+            if let Ok(child) = child {
+                let _ = child.wait();
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        })?);
+    }
+    Ok(all)
+}
+
+fn sessions_come_and_go_under_load() -> Outcome {
+    let module = Module::load("")?;
+    let load = load()?;
+    let mut random = SplitMix64::new(options::number("MP3_SEED", 1)?);
+    let (mut events, mut lost, mut dropped) = (0, 0, 0);
+    for _ in 0..rounds()? {
+        let kinds = Kinds(random.next_u64() & Kinds::TRACEABLE.0).with(Kind::Switch);
+        let mode = if random.below(3) == 0 { MODE_DISCARD } else { MODE_OVERWRITE };
+        let mut ask = Ask::for_kinds(kinds).records(256 << random.below(6)).mode(mode);
+        match random.below(4) {
+            0 => ask = ask.name("mp3"),
+            1 => ask = ask.pids(&[load[0].pid(), load[1].pid()]).follow(),
+            _ => {}
+        }
+        let mut one = Tracing::start(ask)?;
+        // Others join and leave meanwhile, where they may.
+        let other = (mode == MODE_OVERWRITE).then(|| Tracing::start(Ask::for_kinds(Kinds::TRACEABLE))).transpose()?;
+        for _ in 0..random.below(4) {
+            std::thread::sleep(std::time::Duration::from_millis(1 + random.below(4)));
+            events += one.read()?.len() as u64;
+            one.set_positions()?;
+        }
+        drop(other);
+        one.stop()?;
+        events += one.read()?.len() as u64;
+        // What was reserved is complete, and is either here or counted.
+        for ring in &one.rings {
+            let (reserved, committed) = (ring.word(word::RESERVED), ring.word(word::COMMITTED));
+            ensure!(reserved == committed && ring.reader.position() == committed, "{reserved} {committed}");
+            ensure!(ring.word(event_word::ENDED) != 0);
+            let counts = ring.counts();
+            ensure!(counts.voluntary + counts.from_idle <= counts.switches, "{counts:?}");
+            dropped += counts.dropped;
+        }
+        lost += one.lost();
+    }
+    drop(load);
+    println!("    {} sessions under load: {events} events read, {lost} overwritten, {dropped} dropped", rounds()?);
+    module.unload()
+}
+
+fn owners_are_killed_under_load() -> Outcome {
+    let module = Module::load("")?;
+    let load = load()?;
+    for _ in 0..rounds()? {
+        let mut owner = Child::spawn(|parent| {
+            let mut tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE).records(1024)).expect("a session");
+            parent.done();
+            loop {
+                tracing.read().expect("events");
+                std::thread::yield_now();
+            }
+        })?;
+        owner.wait_done()?;
+        owner.kill(Signal::SIGKILL)?;
+        owner.wait()?;
+    }
+    drop(load);
+    module.unload()
+}
+
+/// Takes a CPU away, or brings it back.
+fn set_online(cpu: u32, online: bool) -> Result<()> {
+    let path = format!("/sys/devices/system/cpu/cpu{cpu}/online");
+    Ok(std::fs::write(path, if online { "1" } else { "0" })?)
+}
+
+/// Brings it back when the test is over, however it ends.
+struct Offline(u32);
+
+impl Offline {
+    fn take(cpu: u32) -> Result<Self> {
+        if !std::path::Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}/online")).exists() {
+            return Err(Skip("there is no second CPU that can be taken away").into());
+        }
+        set_online(cpu, false)?;
+        Ok(Offline(cpu))
+    }
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        let _ = set_online(self.0, true);
+    }
+}
+
+fn cpus_come_and_go_while_their_events_are_recorded() -> Outcome {
+    let _module = Module::load("")?;
+    let load = load()?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE))?;
+    for _ in 0..5 {
+        let offline = Offline::take(1)?;
+        tracing.read()?;
+        drop(offline);
+        tracing.read()?;
+    }
+    drop(load);
+    let before = tracing.rings.iter().find(|ring| ring.cpu == 1).map(|ring| ring.counts().switches);
+    churn_on(1)?;
+    tracing.stop()?;
+    tracing.read()?;
+    let ring = tracing.rings.iter().find(|ring| ring.cpu == 1);
+    // It goes on in the same ring, and every switch is of one sort.
+    let counts = ring.map(Ring::counts).unwrap_or_default();
+    ensure!(before.is_some_and(|before| counts.switches > before), "{counts:?} after {before:?}");
+    ensure!(counts.voluntary + counts.from_idle <= counts.switches);
+    Ok(())
+}
+
+/// Has something happen on a CPU.
+fn churn_on(cpu: usize) -> Result<()> {
+    let child = Child::spawn(move |_| {
+        let mut set = nix::sched::CpuSet::new();
+        set.set(cpu).expect("a CPU");
+        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set).expect("the CPU");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    })?;
+    child.wait()?;
+    Ok(())
+}
+
+fn a_cpu_that_was_not_there_at_the_start_gets_its_ring() -> Outcome {
+    let _module = Module::load("")?;
+    let offline = Offline::take(1)?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SCHEDULER))?;
+    let rings = tracing.rings[0].word(event_word::RINGS);
+    ensure!(tracing.rings.iter().all(|ring| ring.cpu != 1) && rings == tracing.rings.len() as u64);
+    drop(offline);
+    ensure!(tracing.rings[0].word(event_word::RINGS) == rings + 1);
+    tracing.map_new()?;
+    churn_on(1)?;
+    tracing.stop()?;
+    let events = tracing.read()?;
+    // From its very first switch on, which its idle task makes.
+    let first = events.iter().find_map(|happened| match happened.event {
+        Event::Switch(switch) if happened.cpu == 1 => Some(switch),
+        _ => None,
+    });
+    ensure!(first.is_some_and(|switch| switch.prev == 0), "{first:?}");
+    let on_it =
+        events.iter().filter(|happened| happened.cpu == 1 && matches!(happened.event, Event::Switch(_))).count();
+    let ring = tracing.rings.iter().find(|ring| ring.cpu == 1);
+    ensure!(ring.is_some_and(|ring| ring.counts().switches == on_it as u64), "{on_it} switches");
+    Ok(())
+}
+
+fn a_storm_of_forks_is_followed_whole() -> Outcome {
+    let _module = Module::load("")?;
+    let mut root = Child::spawn(|parent| {
+        parent.wait();
+        // Four generations, each with four children: 4 + 16 + 64 + 256.
+        fn generation(left: u32) {
+            let children: Vec<_> = (0..4)
+                .filter_map(|_| {
+                    Child::spawn(move |_| {
+                        if left > 0 {
+                            generation(left - 1)
+                        }
+                    })
+                    .ok()
+                })
+                .collect();
+            for child in children {
+                let _ = child.wait();
+            }
+        }
+        generation(3);
+    })?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::LIFE).pids(&[root.pid()]).follow())?;
+    root.go()?;
+    root.wait()?;
+    tracing.stop()?;
+    let (mut born, mut dead) = (BTreeSet::new(), BTreeSet::new());
+    for happened in tracing.read()? {
+        match happened.event {
+            Event::NewTask(new) if new.clone_flags & CLONE_THREAD == 0 => born.extend([new.tid]),
+            Event::Exit(exit) if exit.group_dead => dead.extend([exit.tid]),
+            _ => {}
+        }
+    }
+    ensure!(tracing.lost() == 0 && born.len() == 340, "{} were born", born.len());
+    ensure!(dead.len() == 341 && born.is_subset(&dead), "{} died", dead.len());
+    Ok(())
+}
+
+/// KiB of vmalloc'ed memory.
+fn vmalloc_kib() -> Result<u64> {
+    testkit::kernel::meminfo("VmallocUsed:")
+}
+
+fn memory_comes_with_sessions_and_goes_with_them() -> Outcome {
+    let _module = Module::load("")?;
+    // The first session has the kernel make things of its own.
+    drop(Tracing::start(Ask::for_kinds(Kinds::TRACEABLE))?);
+    testkit::kernel::drain()?;
+    let before = vmalloc_kib()?;
+    let tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE).name("nothing"))?;
+    let rings = tracing.rings.len() as u64;
+    let during = vmalloc_kib()?;
+    // 2 MiB for each CPU, and the filter's 512 KiB.
+    ensure!(during >= before + rings * 2048 + 512, "{before} KiB became {during}");
+    drop(tracing);
+    let begun = std::time::Instant::now();
+    while vmalloc_kib()? > before + 64 {
+        ensure!(begun.elapsed().as_secs() < 20, "{before} KiB before, {} after", vmalloc_kib()?);
+        testkit::kernel::drain()?;
+    }
+    Ok(())
+}
