@@ -45,6 +45,8 @@ macro_rules! fields {
         $(
             $(#[$doc])*
             #[inline]
+            // For the numbers among them; for the pointers it changes nothing.
+            #[allow(clippy::ptr_as_ptr)]
             pub(super) fn $name(self) -> $type {
                 let task = self.task.as_ptr();
                 // SAFETY: By the type invariant the task is valid.
