@@ -44,7 +44,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A chunk of a recording ends with so many bytes, or after so much time.
 const CHUNK_BYTES: usize = 1 << 20;
-const CHUNK_NS: u64 = 2_000_000_000;
+const CHUNK_NS: u64 = 5_000_000_000;
 
 /// The inode of the initial PID namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
