@@ -341,6 +341,7 @@ fn a_recording_gives_what_the_views_ask_and_is_small() -> Outcome {
     fs::write(&file, &bytes[..bytes.len() - 10])?;
     let cut = run(&mut sched(&format!("report {path} switches"), &[]))?;
     ensure!(cut.status.success() && cut.stdout.contains("cut off"), "{cut:?}");
+    fs::write(&file, &bytes)?;
     let trace = directory.join("trace");
     let export = run(&mut sched(&format!("export {path} --perfetto {}", trace.display()), &[]))?;
     ensure!(export.status.success() && fs::metadata(&trace)?.len() > 100, "{export:?}");
