@@ -214,7 +214,8 @@ impl State {
             }
         }
         self.forget_processes();
-        self.start.get_or_insert(timed.ns);
+        // The first snapshot is stamped a little after the first events.
+        self.start = Some(self.start.map_or(timed.ns, |start| start.min(timed.ns)));
         self.now = self.now.max(timed.ns);
         if self.cpus.len() <= timed.cpu as usize {
             self.cpus.resize_with(timed.cpu as usize + 1, Cpu::default);
