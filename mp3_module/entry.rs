@@ -98,7 +98,7 @@ impl Entry {
         self.user
     }
 
-    /// Whether the opener of `file` may end it: whoever began it, and whoever may profile the process.
+    /// Whether the opener of `file` may end it: the user who began it may, and every user who may profile the process.
     pub(crate) fn may_be_ended_by(&self, file: &File) -> bool {
         self.registrar.is_same_user(file) || self.process.registrar(file).is_some()
     }

@@ -26,7 +26,7 @@ pub(crate) struct SharedMemory {
     words: usize,
 }
 
-// SAFETY: The region belongs to nobody's thread; all accesses are volatile or atomic.
+// SAFETY: The region belongs to no thread; all accesses are volatile or atomic.
 unsafe impl Send for SharedMemory {}
 // SAFETY: As above. Two writers at once would mix up their words and nothing worse.
 unsafe impl Sync for SharedMemory {}

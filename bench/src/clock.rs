@@ -39,7 +39,7 @@ pub fn time<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<f64> 
 /// Sleeps until `deadline_ns`.
 pub fn sleep_until(deadline_ns: u64) {
     let request = nix::sys::time::TimeSpec::from(Duration::from_nanos(deadline_ns));
-    // Interrupted by a signal it is early, and nobody sends one here.
+    // A signal would end it early, and none is sent here.
     let _ =
         nix::time::clock_nanosleep(ClockId::CLOCK_MONOTONIC, nix::time::ClockNanosleepFlags::TIMER_ABSTIME, &request);
 }

@@ -280,7 +280,7 @@ impl Row {
     /// The figure that `values` make, one value a run.
     ///
     /// # Panics
-    /// There are no values, or one is not finite: whoever measured has nothing to say then, and has to see that.
+    /// There are no values, or one is not finite. The measurement then has no result, which must show.
     pub fn of(
         section: Section,
         subject: &str,
@@ -314,7 +314,7 @@ impl Row {
     }
 
     /// The same for rows of different subjects that may be compared. The unit belongs to it: nanoseconds divided by
-    /// microseconds would be off by a thousand, and nobody would see it.
+    /// microseconds would be off by a thousand, unnoticed.
     fn comparable(&self) -> (Section, Option<u64>, String, String, Clock) {
         (self.section, self.parameter.map(f64::to_bits), self.quantity.clone(), self.unit.clone(), self.clock)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who may profile a process: whoever may trace it, as `perf_event_open` has it.
+//! Who may profile a process: those who may trace it, by the rules of `perf_event_open`.
 //!
 //! The rule is that of `ptrace_may_access(task, PTRACE_MODE_READ_REALCREDS)`, which is not exported, without its security
 //! modules: the process is the caller's own; or the opener of the file has the real user and group ID that are

@@ -395,7 +395,7 @@ unsafe fn newtask<const FILTERED: bool, const ATTEND: bool>(
             } else {
                 filter.named((*child).tgid, comm);
             }
-            // Of a parent that is watched, it is told whom it makes, also where the child is not followed.
+            // A watched parent's children are recorded, also where they are not followed.
             if !filter.passes((*child).tgid) && !filter.passes((*parent).tgid) {
                 return;
             }

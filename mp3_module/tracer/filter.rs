@@ -113,7 +113,7 @@ impl Filter {
         false
     }
 
-    /// A group that `parent` has made, with its name: nobody has seen its bit before.
+    /// A group that `parent` has made, with its name. Its bit was not visible before.
     pub(crate) fn born(&self, tgid: i32, parent: i32, comm: &Comm) {
         self.clear(tgid);
         let follows = self.follow.load(Ordering::Relaxed) && self.passes(parent);

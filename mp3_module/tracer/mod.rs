@@ -342,7 +342,7 @@ impl Session {
 
     /// # Errors
     ///
-    /// `EPERM` where whoever opened `file` may not see all processes.
+    /// `EPERM` where the opener of `file` may not see all processes.
     pub(crate) fn check(file: &File) -> Result {
         // SAFETY: The file is valid, and the initial user namespace is never freed.
         let may = unsafe {

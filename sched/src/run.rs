@@ -365,7 +365,7 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let mut reader = open(path)?;
     let header = reader.header().clone();
     if let (Some(which), ViewArgs::Inversions { .. }) = (&header.filter, args) {
-        bail!("this recording is of {which} only; who was in the way of whom takes a recording of everything");
+        bail!("this recording is of {which} only; inversions need a recording of everything");
     }
     let missing = kinds(args).0 & !header.kinds;
     let signals = Signals::block(&[]).context("cannot take signals")?;

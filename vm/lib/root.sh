@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The toolchain root: Debian with the compilers that built the kernel. The kernel's own packages are not in it.
 #
-# It belongs to whoever makes it: the archive is unpacked without owners, and entered through a user namespace unless
+# It belongs to the user who makes it: the archive is unpacked without owners, and entered through a user namespace unless
 # the caller is root. So neither making nor using nor deleting it needs root.
 
 # A user's PATH need not lead to chroot.

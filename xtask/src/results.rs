@@ -140,7 +140,7 @@ impl Results {
 /// How the line begins that says which binary speaks.
 pub const HEADER: &str = "     Testing ";
 
-/// `test NAME ... OUTCOME`.
+/// `test NAME ... OUTCOME`. libtest-mimic pads the names of a run to one length.
 fn test_line(line: &str) -> Option<(&str, Outcome)> {
     let (name, rest) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     let word: &str = rest.split([' ', ',', ':']).next()?;
@@ -150,7 +150,7 @@ fn test_line(line: &str) -> Option<(&str, Outcome)> {
         "ignored" | "skipped" => Outcome::Skipped,
         _ => return None,
     };
-    Some((name, outcome))
+    Some((name.trim_end(), outcome))
 }
 
 /// `NAME: test`, as `--list` prints it.
@@ -259,6 +259,12 @@ mod tests {
     fn a_test_that_should_panic_has_its_own_name() {
         let results = results("     Testing abi abi\ntest tests::too_long - should panic ... ok\n");
         assert_eq!(names(&results), ["abi::tests::too_long"]);
+    }
+
+    #[test]
+    fn names_that_are_padded_to_one_length_are_the_names() {
+        let results = results("     Testing studies report\ntest short   ... ok\ntest longest ... ok\n");
+        assert_eq!(names(&results), ["studies/report::longest", "studies/report::short"]);
     }
 
     #[test]

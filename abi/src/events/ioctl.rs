@@ -3,7 +3,7 @@
 //! Starting, stopping and snapshots: ioctls of `/dev/mp3`.
 //!
 //! A session belongs to the open file that started it and ends with `STOP`, with the last close of that file, or with the
-//! death of its owner. `CAP_PERFMON` in the initial user namespace is needed, of whoever opened the file: events tell of
+//! death of its owner. The opener of the file needs `CAP_PERFMON` in the initial user namespace: events tell of
 //! every process.
 //!
 //! The structures have fields of fixed width and no padding that is not named. A field that is named `reserved` is 0.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whom mp3 is compared with.
+//! The programs that mp3 is compared with.
 
 pub mod iterator;
 pub mod proc_stat;
@@ -9,7 +9,7 @@ pub mod tools;
 
 use anyhow::{ensure, Result};
 
-/// Somebody who reads the counters of processes, in this process.
+/// A reader of the counters of processes, in this process.
 pub trait Reader {
     /// Its name in the tables.
     fn name(&self) -> &'static str;

@@ -16,7 +16,7 @@ pub struct Tool {
     child: Child,
 }
 
-/// Whoever has not begun by then will not: bpftrace compiles for some seconds.
+/// A tool that has not begun by then will not: bpftrace compiles for some seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where its output goes: to memory.
@@ -40,7 +40,7 @@ impl Tool {
             if let Some(status) = tool.child.try_wait()? {
                 bail!("{name} ended with {status}: {}", Self::output()?);
             }
-            // It says so in a file, which nobody can wait for.
+            // It says so in a file, which cannot be waited for.
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(tool)

@@ -23,7 +23,7 @@ pub enum Node {
     Device,
 }
 
-/// Whom a command names.
+/// The process that a command names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// The calling process.

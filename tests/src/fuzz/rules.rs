@@ -92,7 +92,7 @@ impl Observer {
         }
         self.records()?;
         self.header()?;
-        ensure!(status::read()?.is_empty(), "nobody is registered, and somebody is listed");
+        ensure!(status::read()?.is_empty(), "no process is registered, and one is listed");
         if self.samples.reader.lost() == 0 {
             let open = self.registrations.values().filter(|&&is_final| !is_final).count();
             ensure!(open == 0, "{open} registrations without a final record");
@@ -106,7 +106,7 @@ impl Observer {
         let constants: Vec<_> = (0..word::RESERVED).map(|index| memory.load_acquire(index)).collect();
         ensure!(constants == self.constants, "constants: {:x?} became {constants:x?}", self.constants);
         let strays = (word::NOT_FOLLOWED + 1..HEADER_WORDS).filter(|&index| memory.load_acquire(index) != 0);
-        ensure!(strays.count() == 0, "words of the header that nobody has defined are not 0");
+        ensure!(strays.count() == 0, "undefined words of the header are not 0");
         let growing = GROWING.map(|index| memory.load_acquire(index));
         ensure!(
             growing.iter().zip(self.growing).all(|(now, before)| *now >= before),

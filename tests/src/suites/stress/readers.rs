@@ -108,7 +108,7 @@ pub fn readers_that_tear_stop_and_die_do_no_harm() -> Outcome {
     // They were forked with the device open.
     drop(processes);
     drop(good);
-    module.unload().context("nobody has the device open any more")?;
+    module.unload().context("the device is not open any more")?;
     let [killed, forked, torn] = [KILLED, FORKED, TORN].map(|index| shared[index].load(Ordering::Relaxed));
     println!(
         "    {seen} records at {hz} Hz in {:.0} s, none lost; {killed} readers killed, {forked} forked, {torn} mappings torn",

@@ -221,7 +221,7 @@ fn every_lost_record_is_counted() -> Outcome {
     ensure!(first.len() <= 256 * discarded.rings.len() && discarded.lost() == 0);
     let dropped = discarded.counts().dropped;
     ensure!(dropped > 0);
-    // Whoever says what has been read makes room.
+    // Telling what has been read makes room.
     discarded.set_positions()?;
     churn(50)?;
     discarded.stop()?;

@@ -137,7 +137,7 @@ fn a_session_ends_with_its_file() -> Outcome {
     ensure!(ring.word(event_word::ENDED) == 0);
     drop(two);
     ensure!(ring.word(event_word::ENDED) != 0);
-    // Whoever polls for a ring that has ended learns of it.
+    // A poll for a ring that has ended says so.
     ensure!(one.poll(PollTimeout::ZERO)?.is_empty(), "nothing was asked for");
     Ok(())
 }
