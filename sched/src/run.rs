@@ -127,6 +127,7 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let signals = Signals::block(&[Signal::SIGHUP]).context("cannot take signals")?;
     let device = Device::open(path)?;
     let options = TraceOptions { kinds: kinds(args), ring_records: common.ring, ..TraceOptions::default() };
+    let began = now();
     let mut live = Live::start(&device, path, &options)?;
     let mut child = spawn(&common.command)?;
     let mut filter = filter(common);
@@ -137,6 +138,8 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned().context("standard output")?);
     let mut out = Patient::new(stdout, common.format()).context("standard output")?;
     let mut session = Session::new(make(args, filter));
+    // Before any event: an origin that moved as late events arrive would make their times inconsistent.
+    session.state.start = Some(began);
     let end = common.duration.map(|duration| Instant::now() + duration);
     let mut next_report = common.interval.map(|interval| live.start_boottime_ns() + ns(interval));
     if end.is_none() && child.is_none() {

@@ -65,6 +65,12 @@ pub fn wait_until_alone(pid: i32) -> Result<()> {
     Ok(())
 }
 
+/// `CLOCK_MONOTONIC` now, ns: the clock of a record's time.
+pub fn monotonic_ns() -> Result<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
+
 /// Exact run time of a process so far, all its threads, dead ones too, ns: its CPU-time clock.
 pub fn runtime_ns(pid: i32) -> Result<u64> {
     let mut clock = 0;

@@ -57,6 +57,14 @@ pub struct Observer {
     pub none_registered: bool,
 }
 
+/// The words that never change. The wall clock at the start is not among them: it follows steps of that clock.
+fn constants(memory: &impl ReadWords) -> Vec<u64> {
+    (0..word::RESERVED)
+        .filter(|&index| index != word::START_REALTIME_NS)
+        .map(|index| memory.load_acquire(index))
+        .collect()
+}
+
 /// What only grows, or is where it was.
 const GROWING: [usize; 6] =
     [word::RESERVED, word::COMMITTED, word::COMPLETED_TICK, word::SESSION_START, word::MISSED_TICKS, word::SAMPLING_NS];
@@ -65,7 +73,7 @@ impl Observer {
     /// Of a module that was loaded a moment ago.
     pub fn new() -> Result<Self> {
         let samples = Samples::at(0)?;
-        let constants = (0..word::RESERVED).map(|index| samples.memory.load_acquire(index)).collect();
+        let constants = constants(&samples.memory);
         let log = Some(Log::here());
         Ok(Observer { samples, constants, growing: [0; 6], registrations: HashMap::new(), log, none_registered: false })
     }
@@ -103,7 +111,7 @@ impl Observer {
 
     fn header(&mut self) -> Result<()> {
         let memory = &self.samples.memory;
-        let constants: Vec<_> = (0..word::RESERVED).map(|index| memory.load_acquire(index)).collect();
+        let constants = constants(memory);
         ensure!(constants == self.constants, "constants: {:x?} became {constants:x?}", self.constants);
         let strays = (word::NOT_FOLLOWED + 1..HEADER_WORDS).filter(|&index| memory.load_acquire(index) != 0);
         ensure!(strays.count() == 0, "undefined words of the header are not 0");

@@ -52,12 +52,16 @@ fn a_process_that_sleeps_and_moves_and_sleeps() -> Outcome {
     let before = Before::register(&child)?;
     let mut records = vec![];
     for round in 0..ROUNDS {
-        // The first of them may be of a tick that began before the process slept; the others are not.
-        let from = records.len() + 1;
-        while records.len() < from + 3 {
-            records.extend(samples.wait()?);
+        // What was recorded until now may be of the time before the process slept, and so may be the first record after it:
+        // of a tick that had begun by then.
+        let asleep_ns = kernel::monotonic_ns()?;
+        let mut still = vec![];
+        while still.len() < 4 {
+            let batch = samples.wait()?;
+            still.extend(batch.iter().filter(|record| record.time_ns > asleep_ns).copied());
+            records.extend(batch);
         }
-        let still = &records[from..];
+        let still = &still[1..];
         ensure!(still.windows(2).all(|pair| pair[0].totals == pair[1].totals && pair[0].tick < pair[1].tick));
         ensure!(still.iter().all(|record| record.flags == Flags::default()), "{still:?}");
         ensure!(still[0].totals.minor_faults >= round as u64, "round {round}: {still:?}");

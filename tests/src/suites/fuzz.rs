@@ -132,8 +132,8 @@ fn a_broken_rule_is_found_and_shortened() -> Outcome {
     let register = |step: &Step| {
         matches!(
             step.call,
-            Call::Write(_, Input::Register(_) | Input::Both(..))
-                | Call::PWrite(_, Input::Register(_) | Input::Both(..), _)
+            Call::Write(_, Input::Register(_) | Input::Follow(_) | Input::Both(..))
+                | Call::PWrite(_, Input::Register(_) | Input::Follow(_) | Input::Both(..), _)
                 | Call::Fork(_, 3)
                 | Call::Namespace(..)
         )
