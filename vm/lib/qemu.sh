@@ -5,7 +5,11 @@
 qemu_arguments() {
     local port accelerator=(-accel "$accel")
     case $accel in
-    tcg) accelerator+=(-cpu max) ;;
+    tcg)
+        # With a thread for each CPU, one may still run an instruction that another has just patched away.
+        [[ $in_turn == no ]] || accelerator=(-accel tcg,thread=single)
+        accelerator+=(-cpu max)
+        ;;
     *) accelerator+=(-cpu host) ;;
     esac
     # Virtual time counts instructions: one a nanosecond, whatever the host does.
