@@ -7,7 +7,7 @@ qemu_arguments() {
     case $accel in
     tcg)
         # With a thread for each CPU, one may still run an instruction that another has just patched away.
-        [[ $in_turn == no ]] || accelerator=(-accel tcg,thread=single)
+        [[ $in_turn == no ]] || accelerator=(-accel "tcg,thread=single")
         accelerator+=(-cpu max)
         ;;
     *) accelerator+=(-cpu host) ;;
