@@ -97,7 +97,7 @@ impl fmt::Debug for Comm {
     }
 }
 
-/// Who may push whom off a CPU: stop, deadline, real time by priority, all others, idle.
+/// Ranks; a higher one takes the CPU from a lower one: stop, deadline, real time by priority, all others, idle.
 ///
 /// Nice levels share a rank: they divide time and do not preempt by right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -51,7 +51,7 @@ pub struct Thread {
     pub(crate) epoch: u32,
     /// Who woke it last.
     pub waker: Option<Waker>,
-    /// It was woken while it was still on its CPU: by whom, and when.
+    /// The waker and the time, if it was woken while it was still on its CPU.
     pub(crate) pending: Option<Waker>,
     /// It had a CPU when the snapshot was taken, and has it still.
     pub(crate) was_running: bool,
