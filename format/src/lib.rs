@@ -8,6 +8,7 @@
 //! | [`processes`] | CSV: a row per process and tick |
 //! | [`json`] | the same as JSON, an object per line |
 //! | [`comments`] | the `# key: value` lines before and after the data |
+//! | `chunked` | the container of recordings: a header, compressed chunks (feature `chunked`) |
 //! | [`columns`] | names and units of the columns that CSV and JSON share |
 //! | [`flags`] | names of a record's flags |
 //! | [`comm`] | command names, which may be any bytes |
@@ -20,6 +21,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "chunked")]
+pub mod chunked;
 pub mod columns;
 pub mod comm;
 pub mod comments;

@@ -2,13 +2,13 @@
 
 //! What the state machine knew when a chunk began.
 
-use super::varint::{put, Input};
 use super::FormatError;
 use crate::state::{Known, State};
 use crate::task::{Comm, TaskId};
 use crate::thread::{Blocked, Cause, Mode, Thread};
 use crate::total::Total;
 use abi::events::{Prio, State as TaskState};
+use format::chunked::varint::{put, Input};
 
 const CAUSES: [Cause; 4] = [Cause::Woken, Cause::Preempted, Cause::New, Cause::Throttled];
 

@@ -6,11 +6,11 @@
 //! last; its run time grew by the time since; its priority is what it was. Only the difference from that is written. All
 //! words of a record come back as they were, those of kinds that are not foretold too.
 
-use super::varint::{put, put_signed, Input};
 use super::FormatError;
 use crate::event::{Lost, Path, Timed, What};
 use abi::events::header::Counts;
 use abi::events::{record, Event, Kind, Prio, Record, State, Switch, SwitchFlags, Words};
+use format::chunked::varint::{put, put_signed, Input};
 use rustc_hash::FxHashMap;
 
 /// Kinds of this format, which no record has.

@@ -1,22 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Recordings of events: a file that can be read from the beginning of any chunk, up to where it was cut off.
+//! Recordings of events, in the container that all recordings have: see [`format::chunked`].
 //!
-//! ```text
-//! file    = header *chunk
-//! header  = "mp3sched" version:u32 length:u32 JSON            ; machine, kernel, start times
-//! chunk   = "chnk" flags:u32 packed:u32 raw:u32 events:u32 0:u32 first_ns:u64 last_ns:u64 zstd-frame
-//! payload = *( tag:u8 length:varint bytes )                   ; what the frame holds: `raw` bytes
-//! tag     = 1 checkpoint / 2 events / 3 samples               ; others are skipped
-//! ```
-//!
-//! Numbers are little endian. A checkpoint is what the state machine knew when the chunk began, so that a file may begin
-//! with any chunk: the flight recorder drops old ones. The last chunk of a whole file has flag 1. A chunk that is not
-//! whole, or whose checksum is wrong, ends the file; what stands before it is read.
+//! A chunk has a checkpoint (1), events (2) and samples (3); tags from 16 on are other programs' sections. A checkpoint is what
+//! the state machine knew when the chunk began, so that a file may begin with any chunk: the flight recorder drops old
+//! ones.
 
 mod checkpoint;
+mod chunker;
 mod columns;
-mod file;
-mod varint;
+mod error;
+mod header;
+mod reader;
 
-pub use file::{payload, Chunk, Chunker, End, FormatError, Header, Reader, VERSION};
+pub use chunker::Chunker;
+pub use error::FormatError;
+pub use header::Header;
+pub use reader::{payload, Chunk, End, Reader};
+
+use format::chunked::Family;
+
+/// Recordings of events; times are CLOCK_BOOTTIME.
+pub static FAMILY: Family = Family { magic: *b"mp3sched", version: 1, name: "a recording of sched" };
+
+const TAG_CHECKPOINT: u8 = 1;
+const TAG_EVENTS: u8 = 2;
+const TAG_SAMPLES: u8 = 3;
+/// Tags of other programs begin here.
+pub const FIRST_OTHER_TAG: u8 = 16;

@@ -2,7 +2,7 @@
 
 //! Numbers in as few bytes as they need: seven bits a byte, the lowest first.
 
-use super::FormatError;
+use super::ChunkError;
 
 /// Appends a number: 1 to 10 bytes.
 #[inline]
@@ -39,23 +39,23 @@ impl<'a> Input<'a> {
     }
 
     /// The next byte.
-    pub fn byte(&mut self) -> Result<u8, FormatError> {
-        let (first, rest) = self.rest.split_first().ok_or(FormatError::Short)?;
+    pub fn byte(&mut self) -> Result<u8, ChunkError> {
+        let (first, rest) = self.rest.split_first().ok_or(ChunkError::Short)?;
         self.rest = rest;
         Ok(*first)
     }
 
     /// The next `count` bytes.
-    pub fn take(&mut self, count: u64) -> Result<&'a [u8], FormatError> {
-        let count = usize::try_from(count).map_err(|_| FormatError::Short)?;
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(FormatError::Short)?;
+    pub fn take(&mut self, count: u64) -> Result<&'a [u8], ChunkError> {
+        let count = usize::try_from(count).map_err(|_| ChunkError::Short)?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(ChunkError::Short)?;
         self.rest = rest;
         Ok(taken)
     }
 
     /// The next number.
     #[inline]
-    pub fn number(&mut self) -> Result<u64, FormatError> {
+    pub fn number(&mut self) -> Result<u64, ChunkError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -64,19 +64,19 @@ impl<'a> Input<'a> {
                 return Ok(value);
             }
         }
-        Err(FormatError::Number)
+        Err(ChunkError::Number)
     }
 
     /// The next difference.
     #[inline]
-    pub fn signed(&mut self) -> Result<u64, FormatError> {
+    pub fn signed(&mut self) -> Result<u64, ChunkError> {
         let value = self.number()?;
         Ok((value >> 1) ^ (value & 1).wrapping_neg())
     }
 
     /// The next number, which fits into 32 bits.
-    pub fn small(&mut self) -> Result<u32, FormatError> {
-        u32::try_from(self.number()?).map_err(|_| FormatError::Number)
+    pub fn small(&mut self) -> Result<u32, ChunkError> {
+        u32::try_from(self.number()?).map_err(|_| ChunkError::Number)
     }
 }
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes chunks of events.
+
+use super::{checkpoint, columns, FIRST_OTHER_TAG, TAG_CHECKPOINT, TAG_EVENTS, TAG_SAMPLES};
+use crate::event::Timed;
+use crate::state::State;
+use format::chunked::{Packer, Span};
+use std::io;
+
+/// Makes chunks of events.
+pub struct Chunker {
+    state: State,
+    columns: columns::Columns,
+    checkpoint: Vec<u8>,
+    samples: Vec<u8>,
+    others: Vec<(u8, Vec<u8>)>,
+    first_ns: Option<u64>,
+    last_ns: u64,
+    packer: Packer,
+    facts: Vec<crate::fact::Fact>,
+}
+
+impl Chunker {
+    /// Begins with nothing known.
+    ///
+    /// # Errors
+    ///
+    /// zstd has no memory.
+    pub fn new() -> io::Result<Self> {
+        let state = State::new();
+        let mut first = vec![];
+        checkpoint::write(&state, &mut first);
+        Ok(Chunker {
+            state,
+            columns: columns::Columns::new(),
+            checkpoint: first,
+            samples: vec![],
+            others: vec![],
+            first_ns: None,
+            last_ns: 0,
+            packer: Packer::new()?,
+            facts: vec![],
+        })
+    }
+
+    /// What is known so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What is known so far, to add losses that no event tells.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// What followed from the last event.
+    pub fn facts(&self) -> &[crate::fact::Fact] {
+        &self.facts
+    }
+
+    /// Takes the next event, in the order of time.
+    pub fn push(&mut self, timed: &Timed) {
+        self.facts.clear();
+        self.state.apply(timed, &mut self.facts);
+        self.columns.push(timed);
+        self.first_ns.get_or_insert(timed.ns);
+        self.last_ns = self.last_ns.max(timed.ns);
+    }
+
+    /// Takes a sample of the sampler ([`abi`]'s words of it, little endian).
+    pub fn push_sample(&mut self, words: &[u64]) {
+        for word in words {
+            self.samples.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    /// Appends to a section of this chunk that is another program's. Tags below 16 are sched's.
+    pub fn push_section(&mut self, tag: u8, bytes: &[u8]) {
+        debug_assert!(tag >= FIRST_OTHER_TAG);
+        match self.others.iter_mut().find(|(other, _)| *other == tag) {
+            Some((_, section)) => section.extend_from_slice(bytes),
+            None => self.others.push((tag, bytes.to_vec())),
+        }
+    }
+
+    /// Bytes of this chunk before compression.
+    pub fn bytes(&self) -> usize {
+        self.columns.bytes() + self.samples.len() + self.others.iter().map(|(_, section)| section.len()).sum::<usize>()
+    }
+
+    /// Events in this chunk.
+    pub fn events(&self) -> u32 {
+        self.columns.events()
+    }
+
+    /// The time of the first event of this chunk, ns.
+    pub fn first_ns(&self) -> Option<u64> {
+        self.first_ns
+    }
+
+    /// Ends the chunk, `last` in its file or not, and begins another. The bytes are those of the file.
+    ///
+    /// # Errors
+    ///
+    /// zstd has no memory.
+    pub fn finish(&mut self, last: bool) -> io::Result<Vec<u8>> {
+        let mut events = Vec::with_capacity(self.columns.bytes() + 64);
+        self.columns.write(&mut events);
+        let span = Span {
+            records: self.columns.events(),
+            first_ns: self.first_ns.unwrap_or(self.last_ns),
+            last_ns: self.last_ns,
+            is_last: last,
+        };
+        let mut sections =
+            vec![(TAG_CHECKPOINT, &self.checkpoint[..]), (TAG_EVENTS, &events[..]), (TAG_SAMPLES, &self.samples[..])];
+        sections.extend(self.others.iter().map(|(tag, section)| (*tag, &section[..])));
+        let chunk = self.packer.pack(&span, &sections)?;
+        self.columns = columns::Columns::new();
+        self.samples.clear();
+        self.others.clear();
+        self.first_ns = None;
+        self.checkpoint.clear();
+        checkpoint::write(&self.state, &mut self.checkpoint);
+        Ok(chunk)
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a recording says about itself.
+
+use super::FAMILY;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+
+/// What a recording says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The machine's name.
+    pub host: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// CPUs whose rings were recorded.
+    pub cpus: u32,
+    /// When the rings began, CLOCK_BOOTTIME, ns.
+    pub start_boottime_ns: u64,
+    /// The same instant on CLOCK_REALTIME, ns.
+    pub start_realtime_ns: u64,
+    /// The version of the records' words ([`abi::header::ABI_VERSION`]).
+    #[serde(default)]
+    pub abi: u64,
+    /// The kinds that were asked for ([`abi::events::Kinds`]).
+    pub kinds: u64,
+    /// How far CLOCK_MONOTONIC, which samples have, is behind CLOCK_BOOTTIME, ns.
+    #[serde(default)]
+    pub monotonic_behind_ns: u64,
+    /// Only some processes were recorded: which, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+}
+
+impl Header {
+    /// Writes the beginning of a file.
+    ///
+    /// # Errors
+    ///
+    /// `to` cannot be written.
+    pub fn write(&self, to: impl Write) -> io::Result<()> {
+        FAMILY.write_header(self, to)
+    }
+}
