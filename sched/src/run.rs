@@ -247,7 +247,7 @@ impl Recorder {
 fn record_to_file(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
     let signals = Signals::block(&[Signal::SIGHUP, Signal::SIGUSR1]).context("cannot take signals")?;
     let device = Device::open(path)?;
-    let kinds = if args.interrupts { Kinds::TRACEABLE } else { Kinds::SCHEDULER };
+    let kinds = if args.interrupts { Kinds::SCHEDULER.with(Kind::Irq) } else { Kinds::SCHEDULER };
     let options = TraceOptions {
         kinds,
         pids: args.pid.clone(),

@@ -425,7 +425,8 @@ impl State {
                 }
                 self.set_group(id, totals.tgid, ns);
             }
-            Event::Irq(_) | Event::Text(_) | Event::SnapshotEnd(_) => {}
+            // Page faults are others' matter, and whatever later versions add.
+            _ => {}
         }
     }
 

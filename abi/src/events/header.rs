@@ -22,6 +22,8 @@
 //!      27 interrupts        that have ended on this CPU, while they are traced
 //!      28 watermark         readers are woken when as many records have come
 //!      29 rings             of this set, at the moment: more when a CPU comes online
+//!      30 faults            attempts to handle a page fault of a recorded process that have ended on this CPU, or begun
+//!                           where ends are not recorded
 //! ```
 //!
 //! Involuntary switches are `switches - voluntary - from idle`. The counts belong to what is traced: `wakings`,
@@ -61,6 +63,8 @@ pub mod word {
     pub const WATERMARK: usize = 28;
     /// Rings of this set.
     pub const RINGS: usize = 29;
+    /// Page faults of recorded processes.
+    pub const FAULTS: usize = 30;
 }
 
 /// Events of one CPU since its ring began, lost ones included.
@@ -102,6 +106,12 @@ impl Counts {
     pub const fn involuntary(&self) -> u64 {
         self.switches.saturating_sub(self.voluntary).saturating_sub(self.from_idle)
     }
+}
+
+/// Attempts to handle a page fault of a recorded process, lost ones included: as many pairs of records as there would be
+/// without loss.
+pub fn faults<M: ReadWords>(memory: &M) -> u64 {
+    memory.load_relaxed(word::FAULTS)
 }
 
 #[cfg(test)]

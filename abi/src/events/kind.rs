@@ -32,14 +32,25 @@ pub enum Kind {
     Totals = 12,
     /// A snapshot is complete ([`super::SnapshotEnd`]); in snapshots only.
     SnapshotEnd = 13,
+    /// A page fault, or an attempt to handle one, has ended ([`super::Fault`]).
+    Fault = 32,
+    /// Where it was and how it ended ([`super::FaultPlace`]); belongs to the record before.
+    FaultPlace = 33,
+    /// A page fault begins, where nothing is asked of its end ([`super::Fault`]).
+    FaultEntry = 34,
+    /// A mapping in which faults are ([`super::Map`]).
+    Map = 35,
+    /// What is mapped there ([`super::MapFile`]); belongs to the record before.
+    MapFile = 36,
+    /// An access has ended in a signal ([`super::FaultSignal`]).
+    FaultSignal = 37,
+    /// What a thread has counted when it ends ([`super::FaultTotals`]).
+    FaultTotals = 38,
 }
-
-/// The number that page faults are to have; no record has it yet.
-pub const KIND_FAULT: u8 = 32;
 
 impl Kind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Switch,
         Kind::Waking,
         Kind::Migrate,
@@ -53,6 +64,13 @@ impl Kind {
         Kind::Task,
         Kind::Totals,
         Kind::SnapshotEnd,
+        Kind::Fault,
+        Kind::FaultPlace,
+        Kind::FaultEntry,
+        Kind::Map,
+        Kind::MapFile,
+        Kind::FaultSignal,
+        Kind::FaultTotals,
     ];
 
     /// The kind with this number.
@@ -71,6 +89,13 @@ impl Kind {
             11 => Kind::Task,
             12 => Kind::Totals,
             13 => Kind::SnapshotEnd,
+            32 => Kind::Fault,
+            33 => Kind::FaultPlace,
+            34 => Kind::FaultEntry,
+            35 => Kind::Map,
+            36 => Kind::MapFile,
+            37 => Kind::FaultSignal,
+            38 => Kind::FaultTotals,
             _ => return None,
         })
     }
@@ -94,8 +119,13 @@ impl Kinds {
     pub const LIFE: Kinds = Kinds::NONE.with(Kind::NewTask).with(Kind::Exec).with(Kind::Exit).with(Kind::Name);
     /// All that the scheduler does; interrupts are not of this set.
     pub const SCHEDULER: Kinds = Kinds::SWITCHES.with(Kind::Waking).with(Kind::Migrate).with(Kind::Priority);
+    /// Page faults from their beginning to their end, and the lives of the threads that have them. Places, mappings, signals
+    /// and totals come with [`Kind::Fault`].
+    pub const FAULTS: Kinds = Kinds::LIFE.with(Kind::Fault);
+    /// The same at less cost, and without the end: no latency, and what the fault became is not known.
+    pub const FAULT_ENTRIES: Kinds = Kinds::LIFE.with(Kind::FaultEntry);
     /// What a session may ask for. [`Kind::Text`] comes with [`Kind::Exec`].
-    pub const TRACEABLE: Kinds = Kinds::SCHEDULER.with(Kind::Irq);
+    pub const TRACEABLE: Kinds = Kinds::SCHEDULER.with(Kind::Irq).with(Kind::Fault).with(Kind::FaultEntry);
 
     /// This set and `kind`.
     #[must_use]
@@ -136,7 +166,7 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
-        assert_eq!(Kind::from_number(KIND_FAULT), None);
+        assert_eq!((Kind::from_number(0), Kind::from_number(31), Kind::from_number(39)), (None, None, None));
     }
 
     #[test]
@@ -149,6 +179,7 @@ mod tests {
         assert!(Kinds::NONE.is_empty() && !Kinds::LIFE.is_empty());
         assert_eq!(Kinds::LIFE.union(Kinds::NONE.with(Kind::Switch)), Kinds::SWITCHES);
         // What user space may have written down.
-        assert_eq!(Kinds::TRACEABLE.0, 0x5fe);
+        assert_eq!(Kinds::TRACEABLE.0, 0x5_0000_05fe);
+        assert!(!Kinds::TRACEABLE.contains(Kind::Map) && !Kinds::SCHEDULER.contains(Kind::Fault));
     }
 }

@@ -71,7 +71,8 @@ impl Exec {
     }
 }
 
-/// Bytes that belong to the record before. What does not follow an [`Exec`] of the same time has lost its beginning.
+/// Bytes that belong to the record before. What does not follow an [`Exec`] or a [`super::MapFile`] of the same time has lost
+/// its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     /// Padded with NUL.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tracer records: events of the scheduler, each of them four 64-bit words in the ring of the CPU where it happened.
+//! What the tracer records: events of the scheduler and page faults, each of them four 64-bit words in the ring of the CPU where it happened.
 //!
 //! ```text
 //! word 0  kind (bits 0-7), CLOCK_BOOTTIME in ns modulo 2^56 (bits 8-63)
@@ -20,6 +20,7 @@
 //! | [`switch`], [`waking`], [`migrate`], [`priority`] | what the scheduler does with a thread |
 //! | [`life`] | how threads begin, change their program and name, and end |
 //! | [`irq`] | time taken by interrupts |
+//! | [`fault`] | page faults: where, by what code, of what kind, how long; the mappings that they are in |
 //! | [`snapshot`] | what a thread is and has counted, for readers that come later |
 //! | [`task`] | what these have in common: IDs, priorities, states, contexts |
 //! | [`modular`] | full numbers from low bits |
@@ -27,6 +28,7 @@
 //! | [`ioctl`] | starting, stopping and snapshots |
 
 mod bits;
+pub mod fault;
 pub mod header;
 pub mod ioctl;
 pub mod irq;
@@ -44,6 +46,13 @@ pub mod waking;
 #[cfg(test)]
 mod golden;
 
+pub use fault::class::{Area, Backing, MappingClass};
+pub use fault::join::{Attempt, Join, Outcome, Whole};
+pub use fault::kind::FaultKind;
+pub use fault::map::{Map, MapFile, Protection};
+pub use fault::signal::{FaultSignal, FaultTotals};
+pub use fault::state::PageState;
+pub use fault::{Counted, Fault, FaultFlags, FaultPlace, FaultResult};
 pub use irq::{Irq, IrqClass};
 pub use kind::{Kind, Kinds};
 pub use life::{Exec, Exit, Name, NewTask, Text, COMM_BYTES, PATH_BYTES_MAX, TEXT_BYTES};

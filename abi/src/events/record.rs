@@ -3,6 +3,9 @@
 //! A time and an event, and the four words that they are.
 
 use super::bits::get;
+use super::fault::map::{Map, MapFile};
+use super::fault::signal::{FaultSignal, FaultTotals};
+use super::fault::{Fault, FaultPlace};
 use super::irq::Irq;
 use super::kind::Kind;
 use super::life::{Exec, Exit, Name, NewTask, Text};
@@ -71,6 +74,20 @@ pub enum Event {
     Totals(Totals),
     /// See [`SnapshotEnd`].
     SnapshotEnd(SnapshotEnd),
+    /// See [`Fault`].
+    Fault(Fault),
+    /// See [`FaultPlace`].
+    FaultPlace(FaultPlace),
+    /// See [`Fault`].
+    FaultEntry(Fault),
+    /// See [`Map`].
+    Map(Map),
+    /// See [`MapFile`].
+    MapFile(MapFile),
+    /// See [`FaultSignal`].
+    FaultSignal(FaultSignal),
+    /// See [`FaultTotals`].
+    FaultTotals(FaultTotals),
 }
 
 impl Event {
@@ -90,6 +107,13 @@ impl Event {
             Event::Task(_) => Kind::Task,
             Event::Totals(_) => Kind::Totals,
             Event::SnapshotEnd(_) => Kind::SnapshotEnd,
+            Event::Fault(_) => Kind::Fault,
+            Event::FaultPlace(_) => Kind::FaultPlace,
+            Event::FaultEntry(_) => Kind::FaultEntry,
+            Event::Map(_) => Kind::Map,
+            Event::MapFile(_) => Kind::MapFile,
+            Event::FaultSignal(_) => Kind::FaultSignal,
+            Event::FaultTotals(_) => Kind::FaultTotals,
         }
     }
 }
@@ -120,6 +144,13 @@ impl Record {
             Event::Task(event) => event.encode(),
             Event::Totals(event) => event.encode(),
             Event::SnapshotEnd(event) => event.encode(),
+            Event::Fault(event) => event.encode(),
+            Event::FaultPlace(event) => event.encode(),
+            Event::FaultEntry(event) => event.encode(),
+            Event::Map(event) => event.encode(),
+            Event::MapFile(event) => event.encode(),
+            Event::FaultSignal(event) => event.encode(),
+            Event::FaultTotals(event) => event.encode(),
         };
         [head(self.event.kind(), self.time), w1, w2, w3]
     }
@@ -149,6 +180,13 @@ impl Record {
             Kind::Task => Event::Task(Task::decode(rest)),
             Kind::Totals => Event::Totals(Totals::decode(rest)),
             Kind::SnapshotEnd => Event::SnapshotEnd(SnapshotEnd::decode(rest)),
+            Kind::Fault => Event::Fault(Fault::decode(rest)),
+            Kind::FaultPlace => Event::FaultPlace(FaultPlace::decode(rest)),
+            Kind::FaultEntry => Event::FaultEntry(Fault::decode(rest)),
+            Kind::Map => Event::Map(Map::decode(rest)),
+            Kind::MapFile => Event::MapFile(MapFile::decode(rest)),
+            Kind::FaultSignal => Event::FaultSignal(FaultSignal::decode(rest)),
+            Kind::FaultTotals => Event::FaultTotals(FaultTotals::decode(rest)),
         };
         Ok(Record { time: time(words), event })
     }
