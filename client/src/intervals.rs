@@ -13,6 +13,8 @@ use rustc_hash::FxHashMap;
 pub struct Intervals {
     /// The numbers are the module's own, counted up: no caller can choose them so that they collide.
     live: FxHashMap<u64, Seen>,
+    /// How many of `live` were passed over.
+    passed: usize,
     begun: u64,
     /// The highest registration number so far.
     newest: u64,
@@ -26,6 +28,7 @@ pub struct Intervals {
 struct Seen {
     totals: Totals,
     tick: u64,
+    is_passed: bool,
 }
 
 /// Whether everything that is registered has been seen.
@@ -54,21 +57,36 @@ pub struct Step {
 impl Intervals {
     /// What `record` adds to the one before it.
     pub fn advance(&mut self, record: &SampleRecord) -> Step {
+        self.take(record, false)
+    }
+
+    /// Passes over `record`, of a registration that is in no sum: it says only that this registration's records were not all
+    /// lost.
+    pub fn pass(&mut self, record: &SampleRecord) {
+        self.take(record, true);
+    }
+
+    fn take(&mut self, record: &SampleRecord, is_passed: bool) -> Step {
         self.open(record.tick);
+        let seen = Seen { totals: record.totals, tick: record.tick, is_passed };
+        let is_final = record.flags.contains(Flags::FINAL);
         let step = match self.live.get_mut(&record.registration) {
-            Some(seen) => {
-                let interval = record.totals.since(&seen.totals);
-                *seen = Seen { totals: record.totals, tick: record.tick };
+            Some(before) => {
+                let interval = record.totals.since(&before.totals);
+                *before = seen;
                 Step { interval, before: Totals::default() }
             }
             None => {
                 let step = self.begin(record);
-                self.live.insert(record.registration, Seen { totals: record.totals, tick: record.tick });
+                self.begun += u64::from(!is_passed);
+                self.passed += usize::from(is_passed);
+                self.live.insert(record.registration, seen);
                 step
             }
         };
-        if record.flags.contains(Flags::FINAL) {
+        if is_final {
             self.live.remove(&record.registration);
+            self.passed -= usize::from(is_passed);
         }
         step
     }
@@ -91,7 +109,6 @@ impl Intervals {
             // Counted as missing when a higher number came.
             self.unseen = self.unseen.saturating_sub(1);
         }
-        self.begun += 1;
         self.newest = self.newest.max(number);
         let is_new = record.flags.contains(Flags::FIRST)
             || is_over && self.newest_before_loss.is_some_and(|newest| number > newest);
@@ -113,19 +130,21 @@ impl Intervals {
     /// complete: all that is still registered had a record in it, and the last record of all others was among the lost.
     pub fn forget_before(&mut self, tick: u64) {
         self.live.retain(|_, seen| seen.tick >= tick);
+        self.passed = self.live.values().filter(|seen| seen.is_passed).count();
     }
 
-    /// Registrations that have not ended.
+    /// Registrations that have not ended, those aside that were passed over.
     pub fn live(&self) -> usize {
-        self.live.len()
+        self.live.len().saturating_sub(self.passed)
     }
 
-    /// Registrations seen so far.
+    /// Registrations seen so far, those aside that were passed over.
     pub fn begun(&self) -> u64 {
         self.begun
     }
 
-    /// Registrations of which every record was lost, told by the gaps in their numbers: what they counted is in no sum.
+    /// Registrations of which every record was lost, told by the gaps in their numbers: what they counted is in no sum. Whether
+    /// they would have been passed over is lost, too.
     pub fn unseen(&self) -> u64 {
         self.unseen
     }
@@ -163,6 +182,27 @@ mod tests {
         assert_eq!(minor(1, 15, NONE), 5);
         assert_eq!(minor(1, 15, Flags::FINAL), 0);
         assert_eq!((intervals.live(), intervals.begun(), intervals.unseen()), (1, 2, 0));
+    }
+
+    #[test]
+    fn registrations_that_are_passed_over_are_not_counted_and_not_missed() {
+        let mut intervals = Intervals::default();
+        for tick in 1..=3 {
+            let flags = if tick == 1 { Flags::FIRST } else { NONE };
+            step(&mut intervals, &record(1, tick, tick, flags));
+            intervals.pass(&record(2, tick, 50 * tick, flags));
+        }
+        assert_eq!((intervals.live(), intervals.begun()), (1, 1));
+        intervals.pass(&record(2, 4, 300, Flags::FINAL));
+        intervals.pass(&record(3, 4, 0, Flags::FIRST));
+        assert_eq!(step(&mut intervals, &record(4, 4, 0, Flags::FIRST)), (0, 0));
+        assert_eq!((intervals.live(), intervals.begun(), intervals.unseen()), (2, 2, 0));
+        intervals.lose();
+        intervals.advance(&record(4, 10, 5, NONE));
+        intervals.forget_before(10);
+        assert_eq!(intervals.live(), 1);
+        assert_eq!(step(&mut intervals, &record(4, 11, 6, Flags::FINAL)), (1, 0));
+        assert_eq!((intervals.live(), intervals.unseen()), (0, 0));
     }
 
     #[test]

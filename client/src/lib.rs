@@ -13,6 +13,7 @@
 //! | [`machine`] | what is being profiled: host, kernel, CPUs |
 //! | [`trace`] | a session of the tracer, and snapshots of all threads |
 //! | [`intervals`] | cumulative records to intervals, for each registration |
+//! | [`users`] | whose registrations a program takes, and where their session begins |
 //!
 //! `unsafe` is in [`ring`] (the mapping), [`device`] and [`trace`] (ioctls) and [`signals`] only.
 
@@ -25,6 +26,7 @@ pub mod poller;
 pub mod ring;
 pub mod signals;
 pub mod trace;
+pub mod users;
 
 pub use device::{Device, DeviceError};
 pub use ring::{Region, Ring};

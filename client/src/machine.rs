@@ -65,6 +65,7 @@ impl Machine {
             rate_hz: Some(header.rate_hz as f64),
             start,
             delays: Some(self.delays.to_string()),
+            users: None,
         }
     }
 }

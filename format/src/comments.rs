@@ -65,12 +65,14 @@ pub struct Preamble {
     pub start: Option<String>,
     /// [`Delays`], as written.
     pub delays: Option<String>,
+    /// The users whose registrations the file holds; `all users`.
+    pub users: Option<String>,
 }
 
 impl Preamble {
     /// Appends the lines, beginning with `# mp3 <kind> 1`.
     pub fn write(&self, out: &mut Vec<u8>, kind: Kind) {
-        let Preamble { host, kernel, cpus, hz, rate_hz, start, delays } = self;
+        let Preamble { host, kernel, cpus, hz, rate_hz, start, delays, users } = self;
         out.extend_from_slice(format!("# mp3 {} {VERSION}\n", kind.name()).as_bytes());
         let mut push = |key: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -84,6 +86,7 @@ impl Preamble {
         push("rate_hz", rate_hz.map(|rate| rate.to_string()));
         push("start", start.clone());
         push("delays", delays.clone());
+        push("users", users.clone());
     }
 }
 
@@ -230,6 +233,7 @@ impl Comments {
             "start" => preamble.start = Some(value.into()),
             IDLE => self.idle = true,
             "delays" => preamble.delays = Some(value.into()),
+            "users" => preamble.users = Some(value.into()),
             RATE_REACHED_HZ => trailer.rate_reached_hz = word.parse().ok().filter(|rate: &f64| rate.is_finite()),
             key => {
                 if let Some((_, place)) = KEYS.iter().find(|(known, _)| *known == key) {
@@ -281,6 +285,7 @@ pub(crate) mod tests {
             rate_hz: Some(20.0),
             start: Some("2026-12-31T23:59:59.000000Z".into()),
             delays: Some(Delays::Off.to_string()),
+            users: Some("root and alice".into()),
         }
     }
 

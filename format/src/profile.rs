@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "# mp3 profile 1\n# host: box\n# kernel: 7.2\n# cpus: 2\n# hz: 250\n# rate_hz: 20\n\
-             # start: 2026-12-31T23:59:59.000000Z\n# delays: off (kernel.task_delayacct is 0)\n\
+             # start: 2026-12-31T23:59:59.000000Z\n# delays: off (kernel.task_delayacct is 0)\n# users: root and alice\n\
              # units: faults and ns of CPU time in the interval that ends at jiffies, summed over the registered processes\n\
              # columns: jiffies minor_interval major_interval cpu_ns_interval\n\
              10 20 0 40\n"

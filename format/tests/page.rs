@@ -27,6 +27,7 @@ fn the_page_names_every_column_flag_and_key() {
         rate_hz: Some(1.0),
         start: text(),
         delays: text(),
+        users: text(),
     }
     .write(&mut preamble, Kind::Profile);
     let preamble = String::from_utf8(preamble).unwrap();

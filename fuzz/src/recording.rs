@@ -11,6 +11,7 @@ use abi::stream::Stream;
 use abi::words::WriteWords;
 use client::machine::Machine;
 use client::poller::Wake;
+use client::users::Users;
 use format::comments::Delays;
 use format::error::{Error, LineError};
 use format::json::Json;
@@ -63,6 +64,7 @@ pub fn check(input: &[u8]) {
         _ => &mut Json,
     };
     let options = Options {
+        users: if options >= 128 { Users::Of(vec![0]) } else { Users::All },
         begin: [Begin::Profile, Begin::Oldest, Begin::Next][usize::from(options / 3) % 3],
         end: [End::LastProcess, End::Drained, End::Never][usize::from(options / 9) % 3],
     };

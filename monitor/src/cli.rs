@@ -5,6 +5,7 @@
 use crate::{Begin, End, Options};
 use abi::device::DEVICE_PATH;
 use clap::Parser;
+use client::users::{NoSuchUser, Users};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -23,7 +24,8 @@ Exit status: 0 done, interrupted with everything written, or the reader of a pip
 /// Prints what the mp3 module has sampled: of the profile that is running, or of the last one, from its first record on,
 /// until the last registered process is gone.
 ///
-/// If nothing has been sampled yet, it waits.
+/// A profile is what you registered; under sudo, what root or you did. Processes that other users register neither appear
+/// in it nor make it longer. If nothing has been sampled yet, it waits.
 #[derive(Parser, Debug)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -43,9 +45,17 @@ pub struct Cli {
     #[arg(long)]
     follow: bool,
 
-    /// Begin with the oldest record in the ring, whatever profile it belongs to
+    /// Begin with the oldest record in the ring, whatever profile it belongs to and whoever registered the process
     #[arg(long, conflicts_with = "next")]
     all: bool,
+
+    /// Take what USER registered, a name or an ID, and not what you did. Can be repeated
+    #[arg(long, value_name = "USER", conflicts_with = "all_users")]
+    user: Vec<String>,
+
+    /// Take what any user registered
+    #[arg(long)]
+    all_users: bool,
 
     /// If nothing is registered, wait for the next profile instead of printing the last one
     #[arg(long)]
@@ -61,9 +71,18 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Where to begin and when to end.
-    pub fn options(&self) -> Options {
-        Options {
+    /// Whose registrations, where to begin and when to end.
+    ///
+    /// # Errors
+    ///
+    /// A user who does not exist.
+    pub fn options(&self) -> Result<Options, NoSuchUser> {
+        Ok(Options {
+            users: match (self.user.as_slice(), self.all_users || self.all) {
+                ([], true) => Users::All,
+                ([], false) => Users::of_this_process(),
+                (names, _) => Users::named(names)?,
+            },
             begin: match (self.all, self.next) {
                 (true, _) => Begin::Oldest,
                 (_, true) => Begin::Next,
@@ -74,6 +93,6 @@ impl Cli {
                 (_, true) => End::Never,
                 _ => End::LastProcess,
             },
-        }
+        })
     }
 }

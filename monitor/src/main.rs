@@ -40,6 +40,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let signals = Signals::block(&[Signal::SIGHUP]).context("cannot take signals")?;
+    let options = cli.options()?;
     let device = Device::open(&cli.device)?;
     let ring = device.samples()?;
     let file = match &cli.output {
@@ -49,7 +50,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         None => File::from(duplicate(io::stdout())?),
     };
-    let mut progress = Progress::new(&cli.device, &file);
+    let mut progress = Progress::new(&cli.device, options.users.clone(), &file);
     let mut output = match cli.output {
         Some(_) => Output::replacing(file, &signals)?,
         None => Output::new(file, &signals)?,
@@ -66,7 +67,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     if device.is_image() {
         machine.wall_clock_offset_ns = None;
     }
-    let recorded = record(ring.memory(), ring.header(), machine, cli.options(), sink, &mut waiting);
+    let recorded = record(ring.memory(), ring.header(), machine, options, sink, &mut waiting);
     progress.clear();
     let recorded = recorded.map_err(|error| name_output(error, cli))?;
     say(format_args!("{}", recorded.summary.to_string().trim_end()));

@@ -3,6 +3,7 @@
 //! Messages on stderr during a recording.
 
 use client::output::say;
+use client::users::Users;
 use monitor::Summary;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -14,15 +15,16 @@ const EVERY: Duration = Duration::from_millis(200);
 /// A line that is written over and over, if stderr is a terminal that the profile does not go to.
 pub struct Progress {
     device: PathBuf,
+    users: Users,
     is_shown: bool,
     last: Option<Instant>,
 }
 
 impl Progress {
-    /// Progress of a recording from `device` to `output`.
-    pub fn new(device: &Path, output: &impl IsTerminal) -> Self {
+    /// Progress of a recording from `device` to `output` of what `users` registered.
+    pub fn new(device: &Path, users: Users, output: &impl IsTerminal) -> Self {
         let is_shown = io::stderr().is_terminal() && !output.is_terminal();
-        Progress { device: device.to_owned(), is_shown, last: None }
+        Progress { device: device.to_owned(), users, is_shown, last: None }
     }
 
     /// Clears the line.
@@ -32,11 +34,19 @@ impl Progress {
         }
     }
 
-    /// Nothing is registered, and there is nothing to print.
-    pub fn nothing_yet(&mut self) {
+    /// The users have nothing registered, and there is nothing to print; other users have registered `others` processes.
+    pub fn nothing_yet(&mut self, others: u64) {
         self.clear();
         let device = self.device.display();
-        say(format_args!("monitor: {device}: no process is registered; waiting for one (userapp register PID)"));
+        if others == 0 {
+            say(format_args!("monitor: {device}: no process is registered; waiting for one (userapp register PID)"));
+            return;
+        }
+        let (users, is) = (&self.users, if others == 1 { "is 1" } else { &format!("are {others}") });
+        say(format_args!(
+            "monitor: {device}: no process is registered by {users}; waiting for one (userapp register PID). There {is} of \
+             other users: see --user and --all-users"
+        ));
     }
 
     /// Shows what has been recorded so far.

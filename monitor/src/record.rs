@@ -6,11 +6,13 @@ use crate::summary::Summary;
 use crate::ticks::Ticks;
 use abi::header::{word, Header};
 use abi::ring::{Reader, WentBackwards};
-use abi::samples::{SampleRecord, SAMPLE_WORDS};
+use abi::samples::{Flags, SampleRecord, SAMPLE_WORDS};
 use abi::words::ReadWords;
 use client::intervals::Intervals;
 use client::machine::Machine;
 use client::poller::Wake;
+use client::users::{Session, Users};
+use format::comments::Preamble;
 use format::profile::Tick;
 use format::Format;
 use std::io::{self, Write};
@@ -24,7 +26,7 @@ const ENOUGH: usize = 64 * 1024;
 /// The first record to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Begin {
-    /// The first since the last time that nothing was registered: the profile that is running, or the last one.
+    /// The first of the users' session that is running, or of the last one.
     #[default]
     Profile,
     /// The oldest that the ring still has.
@@ -36,7 +38,7 @@ pub enum Begin {
 /// When to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// When the last registered process is gone.
+    /// When the last process is gone that one of the users registered.
     #[default]
     LastProcess,
     /// When everything that was there at the beginning has been read.
@@ -46,8 +48,10 @@ pub enum End {
 }
 
 /// What to record.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// Whose registrations.
+    pub users: Users,
     /// The first record to print.
     pub begin: Begin,
     /// When to stop.
@@ -56,8 +60,9 @@ pub struct Options {
 
 /// What a recording does while there is nothing to read.
 pub trait Wait {
-    /// Called once, if nothing is registered and there is nothing to print.
-    fn nothing_yet(&mut self) {}
+    /// Called once, if the users have nothing registered and there is nothing to print. `others`: processes that other users
+    /// have registered.
+    fn nothing_yet(&mut self, _others: u64) {}
 
     /// Called whenever everything has been written.
     fn progress(&mut self, _summary: &Summary) {}
@@ -113,14 +118,16 @@ pub fn record<M: ReadWords>(
     sink: Sink,
     wait: &mut dyn Wait,
 ) -> Result<Recorded, RecordError> {
-    let mut reader = reader(memory, header, options.begin);
-    let begin = reader.position();
-    let mut end = options.end;
+    let Options { users, begin, mut end } = options;
+    let (mut reader, is_whole) = reader(memory, header, &users, begin)?;
     let mut drained_at = memory.load_acquire(word::COMMITTED);
     let mut stopped = false;
     let mut said_nothing_yet = false;
     let mut batch = vec![[0; SAMPLE_WORDS]; BATCH];
-    let mut recorder = Recorder::new(header, machine, sink);
+    let mut recorder = Recorder::new(header, machine, users, sink);
+    if !is_whole {
+        recorder.continuity = Continuity::Broken;
+    }
     let sampler_before = Sampler::so_far(memory);
 
     loop {
@@ -137,13 +144,17 @@ pub fn record<M: ReadWords>(
         }
 
         let pending = reader.pending(memory) > 0;
-        let none_left = none_before && !pending && memory.load_acquire(word::REGISTERED) == 0;
+        let registered = memory.load_acquire(word::REGISTERED);
+        if !pending {
+            recorder.complete(completed);
+        }
+        let none_left = !pending && (none_before && registered == 0 || recorder.has_none_left());
         if !pending {
             recorder.close(if none_left { u64::MAX } else { completed });
             recorder.flush()?;
             wait.progress(&recorder.summary);
         }
-        let nothing_yet = reader.position() == begin;
+        let nothing_yet = recorder.summary.samples == 0;
         let over = match end {
             // Nothing left is enough, even if a ring takes back what it said it had.
             End::Drained => !pending || reader.position() >= drained_at,
@@ -155,7 +166,7 @@ pub fn record<M: ReadWords>(
         }
         if none_left && nothing_yet && !said_nothing_yet {
             said_nothing_yet = true;
-            wait.nothing_yet();
+            wait.nothing_yet(registered);
         }
         if wait.wait(reader.position(), pending).map_err(RecordError::Wait)? == Wake::Stop && !stopped {
             // What is there by now belongs to it.
@@ -168,16 +179,26 @@ pub fn record<M: ReadWords>(
     Ok(Recorded { summary, stopped })
 }
 
-fn reader<M: ReadWords>(memory: &M, header: &Header, begin: Begin) -> Reader<SAMPLE_WORDS> {
-    // Before the others: a profile that begins right now begins at this position or later.
+/// The reader, and whether it begins where no process of `users` is registered: all of them will have a first record.
+fn reader<M: ReadWords>(
+    memory: &M,
+    header: &Header,
+    users: &Users,
+    begin: Begin,
+) -> Result<(Reader<SAMPLE_WORDS>, bool), WentBackwards> {
+    // Before the session: one that begins right now begins at this position or later.
     let committed = memory.load_acquire(word::COMMITTED);
-    let is_running = memory.load_acquire(word::REGISTERED) > 0;
-    let profile = memory.load_acquire(word::SESSION_START).min(memory.load_acquire(word::COMMITTED));
-    match begin {
-        Begin::Oldest => Reader::at_oldest(header, memory),
-        Begin::Next if !is_running => Reader::at(header, committed),
-        Begin::Profile | Begin::Next => Reader::at(header, profile),
+    let oldest = Reader::at_oldest(header, memory);
+    if begin == Begin::Oldest {
+        let is_whole = oldest.position() == 0;
+        return Ok((oldest, is_whole));
     }
+    Ok(match Session::find(memory, header, users)? {
+        Some(session) if session.is_running || begin == Begin::Profile => {
+            (Reader::at(header, session.begin), session.is_whole)
+        }
+        _ => (Reader::at(header, committed), true),
+    })
 }
 
 /// What the module's sampler has done.
@@ -196,13 +217,16 @@ impl Sampler {
     }
 }
 
-/// Whether the records at hand follow those before.
+/// Whether what is known to be registered is.
+#[derive(Clone, Copy)]
 enum Continuity {
     Whole,
-    /// Some were lost.
+    /// Records were lost, or were there before the first one.
     Broken,
-    /// Some were lost, and the first after them was of this tick.
-    BrokenUntil(u64),
+    /// The first record after that was of this tick, which may have begun before.
+    Since(u64),
+    /// This tick began after that: when it is complete, all that is registered has had a record in it.
+    MendedBy(u64),
 }
 
 /// Records on their way into the file.
@@ -211,6 +235,7 @@ struct Recorder<'a> {
     out: Vec<u8>,
     header: Header,
     machine: Machine,
+    users: Users,
     /// The preamble is printed.
     begun: bool,
     intervals: Intervals,
@@ -222,12 +247,13 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(header: &Header, machine: Machine, sink: Sink<'a>) -> Self {
+    fn new(header: &Header, machine: Machine, users: Users, sink: Sink<'a>) -> Self {
         Recorder {
             sink,
             out: Vec::with_capacity(2 * ENOUGH),
             header: *header,
             machine,
+            users,
             begun: false,
             intervals: Intervals::default(),
             ticks: Ticks::default(),
@@ -238,10 +264,22 @@ impl<'a> Recorder<'a> {
     }
 
     fn take(&mut self, sample: &SampleRecord) -> Result<(), RecordError> {
-        self.begin(Some(sample.time_ns));
-        if matches!(self.continuity, Continuity::Broken) {
-            self.continuity = Continuity::BrokenUntil(sample.tick);
+        // Registrations and their ends have the number of a tick that is to come, and may not.
+        let is_of_tick = sample.flags.0 & (Flags::FIRST | Flags::FINAL).0 == 0;
+        match self.continuity {
+            Continuity::Broken => self.continuity = Continuity::Since(sample.tick),
+            Continuity::Since(tick) if is_of_tick && sample.tick > tick => {
+                self.continuity = Continuity::MendedBy(sample.tick);
+            }
+            _ => {}
         }
+        // No record follows of a tick before the previous one.
+        self.complete(sample.tick.saturating_sub(2));
+        if !self.users.include(sample) {
+            self.intervals.pass(sample);
+            return Ok(());
+        }
+        self.begin(Some(sample.time_ns));
         let alone = self.intervals.live() == 0;
         let step = self.intervals.advance(sample);
         if alone && self.summary.is_later(sample.tick) {
@@ -268,29 +306,38 @@ impl<'a> Recorder<'a> {
         self.continuity = Continuity::Broken;
     }
 
-    /// No record of `completed` or an earlier tick follows.
+    /// All records of `completed` and of earlier ticks have been read.
+    fn complete(&mut self, completed: u64) {
+        if let Continuity::MendedBy(tick) = self.continuity {
+            if completed >= tick {
+                self.intervals.forget_before(tick);
+                self.continuity = Continuity::Whole;
+            }
+        }
+    }
+
+    /// Whether the users have nothing registered, by what has been read.
+    fn has_none_left(&self) -> bool {
+        matches!(self.continuity, Continuity::Whole) && self.intervals.live() == 0
+    }
+
+    /// Prints the lines up to that of tick `completed`: no record of one of these follows.
     fn close(&mut self, completed: u64) {
         while let Some(closed) = self.ticks.close_through(completed) {
             self.print(closed);
         }
     }
 
-    fn print(&mut self, (number, line): (u64, Tick)) {
+    fn print(&mut self, (_, line): (u64, Tick)) {
         self.lines += 1;
         self.sink.format.tick(&mut self.out, &line);
-        if let Continuity::BrokenUntil(tick) = self.continuity {
-            // This one began and ended after the loss: every registered process had a record in it.
-            if number > tick {
-                self.intervals.forget_before(number);
-                self.continuity = Continuity::Whole;
-            }
-        }
     }
 
     fn begin(&mut self, first_time_ns: Option<u64>) {
         if !self.begun {
             self.begun = true;
             let preamble = self.machine.preamble(&self.header, first_time_ns);
+            let preamble = Preamble { users: Some(self.users.to_string()), ..preamble };
             self.sink.format.preamble(&mut self.out, &preamble);
         }
     }

@@ -31,8 +31,8 @@ impl<'a> Waiting<'a> {
 }
 
 impl Wait for Waiting<'_> {
-    fn nothing_yet(&mut self) {
-        self.progress.nothing_yet();
+    fn nothing_yet(&mut self, others: u64) {
+        self.progress.nothing_yet(others);
     }
 
     fn progress(&mut self, summary: &Summary) {

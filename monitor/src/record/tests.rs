@@ -23,7 +23,7 @@ impl<'a> Script<'a> {
 }
 
 impl Wait for Script<'_> {
-    fn nothing_yet(&mut self) {
+    fn nothing_yet(&mut self, _others: u64) {
         self.nothing_yet += 1;
     }
 
@@ -100,7 +100,7 @@ fn profile(ring: &Ring, options: Options, wait: &mut Script) -> (Vec<(u64, u64)>
     (columns.collect(), recorded)
 }
 
-const RUNNING: Options = Options { begin: Begin::Profile, end: End::LastProcess };
+const RUNNING: Options = Options { users: Users::All, begin: Begin::Profile, end: End::LastProcess };
 
 #[test]
 fn a_line_a_tick_until_the_last_process_is_gone() {
@@ -168,7 +168,7 @@ fn following_goes_on_with_the_next_profile() {
         Box::new(|| second.register(5)),
         Box::new(|| second.unregister(5, 4)),
     ]);
-    let (lines, recorded) = profile(&ring, Options { begin: Begin::Profile, end: End::Never }, &mut script);
+    let (lines, recorded) = profile(&ring, Options { end: End::Never, ..RUNNING }, &mut script);
     assert_eq!(lines, [(5, 3), (5, 4)]);
     assert!(recorded.stopped);
     assert_eq!(recorded.summary.processes, 2);
@@ -178,9 +178,9 @@ fn following_goes_on_with_the_next_profile() {
 fn draining_ends_with_what_is_there() {
     let ring = Ring::new(64);
     let process = Process { ring: &ring, registration: 1 };
-    let drain = Options { begin: Begin::Profile, end: End::Drained };
+    let drain = Options { end: End::Drained, ..RUNNING };
     let mut script = Script::new(vec![]);
-    let (text, recorded) = record_as(&mut Text, &ring, drain, &mut script);
+    let (text, recorded) = record_as(&mut Text, &ring, drain.clone(), &mut script);
     assert!(text.starts_with("# mp3 profile 1\n") && text.contains("# samples: 0\n"), "{text}");
     assert_eq!((recorded.summary.samples, script.nothing_yet), (0, 0));
 
@@ -256,7 +256,7 @@ fn registrations_whose_end_was_lost_do_not_stay_in_memory() {
     let mut csv = Csv;
     let mut output = vec![];
     let sink = Sink { format: &mut csv, output: &mut output };
-    let mut recorder = Recorder::new(&ring.header, machine(), sink);
+    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
     let sample = |registration, tick| SampleRecord { registration, tick, ..SampleRecord::default() };
     for registration in 1..=100 {
         recorder.take(&sample(registration, 1)).unwrap();
@@ -275,7 +275,7 @@ fn a_registration_during_a_tick_counts_no_process_twice_also_after_a_loss() {
     let ring = Ring::new(8);
     let mut output = vec![];
     let sink = Sink { format: &mut Text, output: &mut output };
-    let mut recorder = Recorder::new(&ring.header, machine(), sink);
+    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
     let sample = |registration, tick, minor_faults, flags| SampleRecord {
         registration,
         tick,
@@ -317,9 +317,9 @@ fn what_was_counted_before_the_first_record_is_in_no_line() {
     for tick in 1..=100 {
         process.tick(tick, 10_000 + 10 * tick);
     }
-    let all = Options { begin: Begin::Oldest, end: End::Drained };
-    for options in [all, Options { begin: Begin::Profile, ..all }] {
-        let (lines, recorded) = profile(&ring, options, &mut Script::new(vec![]));
+    let all = Options { users: Users::All, begin: Begin::Oldest, end: End::Drained };
+    for options in [all.clone(), Options { begin: Begin::Profile, ..all }] {
+        let (lines, recorded) = profile(&ring, options.clone(), &mut Script::new(vec![]));
         assert_eq!(lines[0], (93, 0));
         assert!(lines[1..].iter().all(|&(_, minor)| minor == 10), "{lines:?}");
         let Summary { totals, before, .. } = recorded.summary;
@@ -348,7 +348,7 @@ fn registrations_of_which_every_record_was_lost_are_counted() {
             }
         }),
     ]);
-    let (_, recorded) = profile(&ring, Options { begin: Begin::Profile, end: End::Never }, &mut script);
+    let (_, recorded) = profile(&ring, Options { end: End::Never, ..RUNNING }, &mut script);
     // Of the last 8 records, 4 processes have 2 each.
     assert_eq!((recorded.summary.lost, recorded.summary.processes, recorded.summary.unseen), (30, 5, 15));
     assert!(recorded.summary.to_string().contains("unseen        15 registrations"), "{}", recorded.summary);
@@ -379,6 +379,141 @@ fn a_ring_that_goes_back_is_an_error() {
     let sink = Sink { format: &mut Text, output: &mut output };
     let error = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut script).unwrap_err();
     assert!(matches!(error, RecordError::Ring(_)), "{error}");
+}
+
+/// A record of `user`, of process 100 + `registration`.
+fn of_user(user: u32, registration: u64, tick: u64, minor_faults: u64, flags: Flags) -> SampleRecord {
+    SampleRecord {
+        time_ns: tick * 50_000_000,
+        tick,
+        jiffies: tick * 12,
+        pid: 100 + registration as i32,
+        user,
+        flags,
+        registration,
+        totals: Totals { minor_faults, user_ns: minor_faults * 100, ..Totals::default() },
+        ..SampleRecord::default()
+    }
+}
+
+fn of_root() -> Options {
+    Options { users: Users::Of(vec![0]), ..RUNNING }
+}
+
+/// What other users register is in no line, and neither begins nor ends a profile.
+#[test]
+fn a_profile_is_that_of_its_user() {
+    const NONE: Flags = Flags(0);
+    let ring = Ring::new(64);
+    // A stranger's session runs already: for all users, the session begins with it.
+    ring.set(word::SESSION_START, ring.position());
+    ring.push(of_user(1000, 1, 4, 0, Flags::FIRST));
+    ring.set(word::REGISTERED, 1);
+    let mut script = Script::new(vec![
+        Box::new(|| {
+            ring.push(of_user(1000, 1, 5, 700, NONE));
+            ring.push(of_user(0, 2, 6, 0, Flags::FIRST));
+            ring.set(word::REGISTERED, 2);
+        }),
+        Box::new(|| {
+            ring.push(of_user(1000, 1, 6, 800, Flags::FINAL));
+            ring.push(of_user(0, 2, 6, 10, NONE));
+            // The last of the stranger's, which ended the profile once.
+            ring.push(of_user(1000, 3, 7, 0, Flags::FIRST));
+            ring.push(of_user(1000, 3, 7, 90, Flags::FINAL));
+            ring.set(word::COMPLETED_TICK, 6);
+        }),
+        Box::new(|| {
+            ring.push(of_user(1000, 4, 7, 0, Flags::FIRST));
+            ring.push(of_user(0, 2, 7, 12, Flags::FINAL));
+        }),
+    ]);
+    let (lines, recorded) = profile(&ring, of_root(), &mut script);
+    assert_eq!(lines, [(6, 10), (7, 2)]);
+    assert_eq!(script.nothing_yet, 1);
+    assert!(!recorded.stopped, "4, a stranger's, is still registered");
+    let Summary { samples, processes, totals, unseen, .. } = recorded.summary;
+    assert_eq!((samples, processes, totals.minor_faults, unseen), (3, 1, 12, 0));
+
+    // The same again, once it is over and the stranger goes on.
+    ring.push(of_user(1000, 4, 8, 5, NONE));
+    let (lines, _) = profile(&ring, of_root(), &mut Script::new(vec![]));
+    assert_eq!(lines, [(6, 10), (7, 2)]);
+    let everyone = Options { end: End::Drained, ..RUNNING };
+    let (lines, _) = profile(&ring, everyone, &mut Script::new(vec![]));
+    assert_eq!(lines, [(4, 0), (5, 700), (6, 110), (7, 92), (8, 5)]);
+    let next = Options { begin: Begin::Next, end: End::Drained, ..of_root() };
+    assert_eq!(profile(&ring, next, &mut Script::new(vec![])).0, []);
+}
+
+/// The end of the user's only process is among what is lost, and a stranger's goes on.
+#[test]
+fn a_profile_whose_end_was_lost_ends_although_others_go_on() {
+    let ring = Ring::new(8);
+    let none = Flags::default();
+    let mut script = Script::new(vec![
+        Box::new(|| {
+            ring.push(of_user(0, 1, 1, 0, Flags::FIRST));
+            ring.push(of_user(1000, 2, 1, 0, Flags::FIRST));
+            ring.set(word::REGISTERED, 2);
+        }),
+        Box::new(|| {
+            ring.push(of_user(0, 1, 2, 10, Flags::FINAL));
+            (2..=20).for_each(|tick| ring.push(of_user(1000, 2, tick, tick, none)));
+            // Tick 13 is the first that is left, and might have begun before the loss. 14 did not.
+            ring.set(word::COMPLETED_TICK, 20);
+        }),
+    ]);
+    let (_, recorded) = profile(&ring, of_root(), &mut script);
+    assert!(!recorded.stopped);
+    assert_eq!((recorded.summary.samples, recorded.summary.lost), (1, 12));
+}
+
+/// After a loss, a tick that was missed says nothing about what is registered.
+#[test]
+fn a_tick_that_was_missed_after_a_loss_forgets_no_process() {
+    let ring = Ring::new(8);
+    let mut output = vec![];
+    let sink = Sink { format: &mut Text, output: &mut output };
+    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
+    recorder.take(&of_user(0, 1, 1, 0, Flags::FIRST)).unwrap();
+    recorder.take(&of_user(0, 1, 2, 1_000, Flags::default())).unwrap();
+    recorder.lose(7);
+    recorder.take(&of_user(0, 1, 9, 9_000, Flags::default())).unwrap();
+    // A registration, of the tick that would have come; but the machine stalled.
+    recorder.take(&of_user(0, 2, 10, 0, Flags::FIRST)).unwrap();
+    for tick in [40, 41, 42, 43] {
+        recorder.take(&of_user(0, 1, tick, 1_000 * tick, Flags::default())).unwrap();
+        recorder.take(&of_user(0, 2, tick, 0, Flags::default())).unwrap();
+    }
+    assert_eq!(recorder.summary.totals.minor_faults, 43_000);
+    assert_eq!(recorder.intervals.live(), 2);
+}
+
+/// What is left of a user's session after its beginning was overwritten.
+#[test]
+fn a_session_whose_beginning_is_overwritten_is_read_from_the_oldest_record_on() {
+    let ring = Ring::new(8);
+    let none = Flags::default();
+    ring.push(of_user(0, 1, 1, 0, Flags::FIRST));
+    ring.push(of_user(0, 2, 1, 0, Flags::FIRST));
+    for tick in 1..=9 {
+        ring.push(of_user(0, 1, tick, tick, none));
+        ring.push(of_user(0, 2, tick, 10 * tick, if tick == 9 { Flags::FINAL } else { none }));
+    }
+    ring.push(of_user(1000, 3, 10, 0, Flags::FIRST));
+    ring.push(of_user(0, 1, 10, 11, Flags::FINAL));
+    ring.set(word::REGISTERED, 1);
+    let session = Session::find(&ring.memory, &ring.header, &Users::Of(vec![0])).unwrap();
+    assert_eq!(session, Some(Session { begin: 0, is_whole: false, is_running: false }));
+    let (lines, recorded) = profile(&ring, of_root(), &mut Script::new(vec![]));
+    assert_eq!(lines, [(7, 0), (8, 11), (9, 11), (10, 2)]);
+    assert_eq!((recorded.summary.before.minor_faults, recorded.summary.lost), (77, 14));
+    // Another session has begun since then, so that the beginning of this one is not known.
+    ring.set(word::SESSION_START, 20);
+    let session = Session::find(&ring.memory, &ring.header, &Users::Of(vec![0])).unwrap();
+    assert_eq!(session, Some(Session { begin: 14, is_whole: false, is_running: false }));
+    assert_eq!(Session::find(&ring.memory, &ring.header, &Users::Of(vec![7])), Ok(None));
 }
 
 #[test]
