@@ -17,6 +17,8 @@ OBJECTS := $(CURDIR)/target/kbuild
 
 PROGRAMS := work userapp monitor plot sched
 GUEST_PROGRAMS := work userapp monitor sched
+# What `make demo` runs in the guest.
+DEMO_PROGRAMS := work userapp monitor
 # Static, since the guest has no libraries; without debug information, since it is held in memory.
 GUEST_TARGET := x86_64-unknown-linux-gnu
 GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=none \
@@ -31,7 +33,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs guest-tests guest-bench module-vm plot prepare fmt lint clean help fresh
+.PHONY: bench deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -155,6 +157,17 @@ guest-programs:
 	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(GUEST_PROGRAMS))
 	@cp $(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)) $(GUEST)/
 
+demo-programs:
+	@mkdir -p $(GUEST)
+	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(DEMO_PROGRAMS))
+	@cp $(addprefix $(GUEST_BUILT)/,$(DEMO_PROGRAMS)) $(GUEST)/
+
+# A static program runs on this machine too, and shares what the guest's programs had compiled.
+demo-plot:
+	@mkdir -p $(OUT)
+	@$(GUEST_BUILD) --package plot --no-default-features
+	@cp $(GUEST_BUILT)/plot $(OUT)/
+
 guest-tests: guest
 	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
 	@cp $(GUEST_BUILT)/mp3-tests $(GUEST)/
@@ -162,9 +175,6 @@ guest-tests: guest
 guest-bench: guest
 	@vm/stage "building the guest's measurements" $(GUEST_BUILD) --package bench
 	@cp $(GUEST_BUILT)/mp3-bench $(GUEST)/
-
-plot:
-	@$(CARGO) build --package plot
 
 module-vm: prepare ## only mp3.ko for the virtual machine
 	@mkdir -p $(GUEST)

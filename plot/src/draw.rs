@@ -131,13 +131,13 @@ fn outputs(arguments: &Arguments) -> Result<Vec<PathBuf>> {
     let default = if first == Path::new("-") { PathBuf::from("profile") } else { stem(first) };
     let outputs = match &arguments.output {
         Some(path) if path == Path::new(STDOUT) => vec![path.clone()],
-        Some(path) if is_directory(path) => both(&path.join(default.file_name().unwrap_or_default())),
+        Some(path) if is_directory(path) => each(&path.join(default.file_name().unwrap_or_default())),
         Some(path) if has_extension(path, "svg") || has_extension(path, "png") => vec![path.clone()],
         Some(path) => match OTHERS.iter().find(|other| has_extension(path, other)) {
             Some(other) => bail!("{}: no figure is drawn as .{other}; there are .svg and .png", path.display()),
-            None => both(path),
+            None => each(path),
         },
-        None => both(&default),
+        None => each(&default),
     };
     if let Some(clash) =
         outputs.iter().filter(|path| *path != Path::new(STDOUT)).find(|output| arguments.files.contains(output))
@@ -158,8 +158,8 @@ fn is_directory(path: &Path) -> bool {
     path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/')
 }
 
-fn both(stem: &Path) -> Vec<PathBuf> {
-    ["svg", "png"]
+fn each(stem: &Path) -> Vec<PathBuf> {
+    save::EXTENSIONS
         .iter()
         .map(|extension| {
             let mut path = stem.as_os_str().to_owned();
@@ -189,6 +189,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "png")]
     fn outputs_stand_beside_the_first_file() {
         assert_eq!(written(&["out/profile.data", "b.data"], None), ["out/profile.svg", "out/profile.png"]);
         assert_eq!(written(&["a.b.data.gz"], None), ["a.b.svg", "a.b.png"]);

@@ -14,7 +14,7 @@
 //! | [`number`], [`axis`], [`palette`] | how numbers, scales and lines look |
 //! | [`canvas`], [`panel`] | the paper, and one pair of axes on it |
 //! | [`figure`] | the figures of a profile, and what any figure is made of |
-//! | [`raster`] | SVG to PNG, without a font of the system |
+//! | `raster` | SVG to PNG, without a font of the system (feature `png`) |
 //! | [`save`] | a figure to files |
 
 pub mod axis;
@@ -27,6 +27,7 @@ pub mod palette;
 pub mod panel;
 pub mod processes;
 pub mod profile;
+#[cfg(feature = "png")]
 pub mod raster;
 pub mod save;
 pub mod trace;

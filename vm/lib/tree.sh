@@ -59,8 +59,11 @@ tree_configure_again() {
 }
 
 # tree_make DIR RELEASE: what `make prepare` has to leave for a module in Rust. Runs where the compilers are.
+#
+# Without resolve_btfids and the library that it is linked with: they are for the kernel's image, and, where that is there,
+# for BTF of modules.
 tree_make() {
-    tree_run "$@" "RUSTC=$TREE_RUSTC" prepare modules_prepare && return
+    tree_run "$@" "RUSTC=$TREE_RUSTC" CONFIG_DEBUG_INFO_BTF= prepare modules_prepare && return
     echo "not without the kernel's own code; once more, with it" >&2
     tree_run "$@" olddefconfig prepare modules_prepare
 }
