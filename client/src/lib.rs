@@ -11,6 +11,7 @@
 //! | [`signals`] | signals that end a program, as a descriptor |
 //! | [`output`] | writing to a reader that may have stopped reading |
 //! | [`machine`] | what is being profiled: host, kernel, CPUs |
+//! | [`source`] | where samples come from: the ring, `/proc` |
 //! | [`trace`] | a session of the tracer, and snapshots of all threads |
 //! | [`intervals`] | cumulative records to intervals, for each registration |
 //! | [`users`] | whose registrations a program takes, and where their session begins |
@@ -25,6 +26,7 @@ pub mod output;
 pub mod poller;
 pub mod ring;
 pub mod signals;
+pub mod source;
 pub mod trace;
 pub mod users;
 

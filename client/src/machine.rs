@@ -24,6 +24,8 @@ pub struct Machine {
     /// `CLOCK_REALTIME` minus `CLOCK_MONOTONIC` now, ns. `None` for a ring of another time or machine: then what its header
     /// says counts, which was right when the module was loaded.
     pub wall_clock_offset_ns: Option<i128>,
+    /// Where the samples are from and what they lack; `None` for the module.
+    pub source: Option<String>,
 }
 
 impl Machine {
@@ -43,6 +45,7 @@ impl Machine {
                 Delays::Off
             },
             wall_clock_offset_ns: wall_clock_offset_ns(),
+            source: None,
         }
     }
 
@@ -66,6 +69,7 @@ impl Machine {
             start,
             delays: Some(self.delays.to_string()),
             users: None,
+            source: self.source.clone(),
         }
     }
 }
@@ -96,8 +100,14 @@ mod tests {
     };
 
     fn start(wall_clock_offset_ns: Option<i128>) -> String {
-        let machine =
-            Machine { host: "box".into(), kernel: "7.2".into(), cpus: 2, delays: Delays::Off, wall_clock_offset_ns };
+        let machine = Machine {
+            host: "box".into(),
+            kernel: "7.2".into(),
+            cpus: 2,
+            delays: Delays::Off,
+            wall_clock_offset_ns,
+            source: None,
+        };
         machine.preamble(&HEADER, Some(7_000_000_000)).start.unwrap()
     }
 

@@ -2,7 +2,7 @@
 
 //! Names and units of the columns that CSV and JSON share: those below, then those of [`COUNTERS`], abi's table.
 
-use abi::samples::COUNTERS;
+use abi::samples::{Flags, COUNTERS};
 
 /// `CLOCK_MONOTONIC`, ns: when the counters were read.
 pub const TIME_NS: &str = "time_ns";
@@ -70,4 +70,83 @@ const fn is_same(a: &[u8], b: &[u8]) -> bool {
         index += 1;
     }
     true
+}
+
+/// Which of [`COUNTERS`] there are numbers for. The others are n/a.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted(u32);
+
+/// The counters that need delay accounting, a bit each.
+const NEED_DELAYS: u32 = {
+    let (mut bits, mut index) = (0, 0);
+    while index < COUNTERS.len() {
+        if COUNTERS[index].needs_delays {
+            bits |= 1 << index;
+        }
+        index += 1;
+    }
+    bits
+};
+
+impl Counted {
+    /// All of them: what the module counts.
+    pub const ALL: Counted = Counted((1 << COUNTERS.len()) - 1);
+
+    /// All but the counters with these names (without unit, as in the table). Names that are not in the table are ignored: a
+    /// newer program may have more counters.
+    pub fn all_but<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let absent = names.into_iter().filter_map(|name| COUNTERS.iter().position(|counter| counter.name == name));
+        Counted(absent.fold(Self::ALL.0, |bits, index| bits & !(1 << index)))
+    }
+
+    /// Those of them that a record with `flags` has.
+    #[inline]
+    pub fn in_record(self, flags: Flags) -> Self {
+        Counted(if flags.contains(Flags::DELAYS) { self.0 } else { self.0 & !NEED_DELAYS })
+    }
+
+    /// Whether the counter at `index` of the table is one of them.
+    #[inline]
+    pub fn has(self, index: usize) -> bool {
+        self.0 >> index & 1 != 0
+    }
+
+    /// Whether the counter with this name is one of them.
+    pub fn has_named(self, name: &str) -> bool {
+        COUNTERS.iter().position(|counter| counter.name == name).is_some_and(|index| self.has(index))
+    }
+
+    /// The names of those that are n/a in every record, delays apart.
+    pub fn absent(self) -> impl Iterator<Item = &'static str> {
+        let absent = COUNTERS.iter().enumerate().filter(move |(index, _)| !self.has(*index));
+        absent.map(|(_, counter)| counter.name)
+    }
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_counted_is_named() {
+        let counted = Counted::all_but(["swapped", "run_delay", "of-a-newer-release"]);
+        assert_eq!(counted.absent().collect::<Vec<_>>(), ["run_delay", "swapped"]);
+        assert!(counted.has_named("minor") && !counted.has_named("swapped") && !counted.has_named("nothing"));
+        assert_eq!(Counted::all_but(counted.absent()), counted);
+        assert_eq!(Counted::ALL.absent().count(), 0);
+    }
+
+    #[test]
+    fn a_record_without_delays_has_all_else() {
+        for (index, counter) in COUNTERS.iter().enumerate() {
+            assert_eq!(Counted::ALL.in_record(Flags::default()).has(index), !counter.needs_delays);
+            assert!(Counted::ALL.in_record(Flags::DELAYS).has(index));
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub enum Delays {
     Off,
     /// The kernel was built without it.
     Absent,
+    /// The samples are from `/proc`, which does not have them.
+    NotInProc,
 }
 
 impl fmt::Display for Delays {
@@ -44,6 +46,7 @@ impl fmt::Display for Delays {
             Delays::On => "on",
             Delays::Off => "off (kernel.task_delayacct is 0)",
             Delays::Absent => "off (not in this kernel)",
+            Delays::NotInProc => "off (/proc does not have them)",
         })
     }
 }
@@ -67,12 +70,14 @@ pub struct Preamble {
     pub delays: Option<String>,
     /// The users whose registrations the file holds; `all users`.
     pub users: Option<String>,
+    /// Where the samples are from and what they lack, if not from the module.
+    pub source: Option<String>,
 }
 
 impl Preamble {
     /// Appends the lines, beginning with `# mp3 <kind> 1`.
     pub fn write(&self, out: &mut Vec<u8>, kind: Kind) {
-        let Preamble { host, kernel, cpus, hz, rate_hz, start, delays, users } = self;
+        let Preamble { host, kernel, cpus, hz, rate_hz, start, delays, users, source } = self;
         out.extend_from_slice(format!("# mp3 {} {VERSION}\n", kind.name()).as_bytes());
         let mut push = |key: &str, value: Option<String>| {
             if let Some(value) = value {
@@ -87,6 +92,7 @@ impl Preamble {
         push("start", start.clone());
         push("delays", delays.clone());
         push("users", users.clone());
+        push("source", source.clone());
     }
 }
 
@@ -234,6 +240,7 @@ impl Comments {
             IDLE => self.idle = true,
             "delays" => preamble.delays = Some(value.into()),
             "users" => preamble.users = Some(value.into()),
+            "source" => preamble.source = Some(value.into()),
             RATE_REACHED_HZ => trailer.rate_reached_hz = word.parse().ok().filter(|rate: &f64| rate.is_finite()),
             key => {
                 if let Some((_, place)) = KEYS.iter().find(|(known, _)| *known == key) {
@@ -286,6 +293,7 @@ pub(crate) mod tests {
             start: Some("2026-12-31T23:59:59.000000Z".into()),
             delays: Some(Delays::Off.to_string()),
             users: Some("root and alice".into()),
+            source: None,
         }
     }
 

@@ -2,11 +2,11 @@
 
 //! An object a record, one a line.
 
-use crate::columns::{COMM, FLAGS, JIFFIES, PID, REGISTRATION, THREADS, TICK, TIME_NS};
+use crate::columns::{Counted, COMM, FLAGS, JIFFIES, PID, REGISTRATION, THREADS, TICK, TIME_NS};
 use crate::comm::Printable;
 use crate::comments::{Preamble, Trailer};
 use crate::{flags, number, Format};
-use abi::samples::{Flags, SampleRecord, COUNTERS};
+use abi::samples::{SampleRecord, COUNTERS};
 
 /// The fields of [`crate::processes::Csv`], `null` where the kernel does not count. Records only: nothing before, nothing after.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Json;
 impl Format for Json {
     fn preamble(&mut self, _out: &mut Vec<u8>, _preamble: &Preamble) {}
 
-    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
+    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord, counted: Counted) {
         out.push(b'{');
         for (name, number) in [(TIME_NS, sample.time_ns), (TICK, sample.tick), (JIFFIES, sample.jiffies)] {
             push_name(out, name);
@@ -37,11 +37,11 @@ impl Format for Json {
         out.extend_from_slice(b"\",");
         push_name(out, THREADS);
         number::write(out, sample.threads);
-        let counts_delays = sample.flags.contains(Flags::DELAYS);
-        for (counter, number) in COUNTERS.iter().zip(sample.numbers()) {
+        let counted = counted.in_record(sample.flags);
+        for (index, (counter, number)) in COUNTERS.iter().zip(sample.numbers()).enumerate() {
             out.push(b',');
             push_name(out, counter.column);
-            if counts_delays || !counter.needs_delays {
+            if counted.has(index) {
                 number::write(out, number);
             } else {
                 out.extend_from_slice(b"null");
@@ -75,11 +75,12 @@ fn push_string(out: &mut Vec<u8>, text: &[u8]) {
 mod tests {
     use super::*;
     use crate::processes::tests::sample;
+    use abi::samples::Flags;
     use serde_json::Value;
 
     fn object(comm: &[u8], flags: Flags) -> Value {
         let mut out = vec![];
-        Json.sample(&mut out, &sample(comm, flags));
+        Json.sample(&mut out, &sample(comm, flags), Counted::ALL);
         serde_json::from_slice(&out).unwrap()
     }
 

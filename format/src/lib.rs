@@ -36,6 +36,7 @@ pub mod profile;
 pub mod utc;
 
 use abi::samples::SampleRecord;
+use columns::Counted;
 use comments::{Preamble, Trailer};
 use profile::Tick;
 
@@ -44,8 +45,8 @@ pub trait Format {
     /// What comes before the first record.
     fn preamble(&mut self, out: &mut Vec<u8>, preamble: &Preamble);
 
-    /// A record.
-    fn sample(&mut self, _out: &mut Vec<u8>, _sample: &SampleRecord) {}
+    /// A record, of a source that has the counters `counted`.
+    fn sample(&mut self, _out: &mut Vec<u8>, _sample: &SampleRecord, _counted: Counted) {}
 
     /// A tick that is complete.
     fn tick(&mut self, _out: &mut Vec<u8>, _tick: &Tick) {}

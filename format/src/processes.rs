@@ -3,7 +3,8 @@
 //! CSV as RFC 4180 has it: a row per process and tick, counters since registration, between comment lines.
 
 use crate::columns::{
-    COMM, FLAGS, LEADING, MAJOR_TOTAL, MINOR_TOTAL, PID, REGISTRATION, SYSTEM_NS_TOTAL, TEXT, TIME_NS, USER_NS_TOTAL,
+    Counted, COMM, FLAGS, LEADING, MAJOR_TOTAL, MINOR_TOTAL, PID, REGISTRATION, SYSTEM_NS_TOTAL, TEXT, TIME_NS,
+    USER_NS_TOTAL,
 };
 use crate::comm::Printable;
 use crate::comments::{Kind, Preamble, Trailer};
@@ -37,7 +38,7 @@ impl Format for Csv {
         out.push(b'\n');
     }
 
-    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord) {
+    fn sample(&mut self, out: &mut Vec<u8>, sample: &SampleRecord, counted: Counted) {
         for number in [sample.time_ns, sample.tick, sample.jiffies] {
             number::write(out, number);
             out.push(b',');
@@ -51,10 +52,10 @@ impl Format for Csv {
         flags::write(out, sample.flags);
         out.push(b',');
         number::write(out, sample.threads);
-        let counts_delays = sample.flags.contains(Flags::DELAYS);
-        for (counter, number) in COUNTERS.iter().zip(sample.numbers()) {
+        let counted = counted.in_record(sample.flags);
+        for (index, number) in sample.numbers().into_iter().enumerate() {
             out.push(b',');
-            if counts_delays || !counter.needs_delays {
+            if counted.has(index) {
                 number::write(out, number);
             } else {
                 out.extend_from_slice(NOT_COUNTED.as_bytes());
@@ -254,7 +255,7 @@ pub(crate) mod tests {
 
     fn row(comm: &[u8], flags: Flags) -> String {
         let mut out = vec![];
-        Csv.sample(&mut out, &sample(comm, flags));
+        Csv.sample(&mut out, &sample(comm, flags), Counted::ALL);
         String::from_utf8(out).unwrap()
     }
 

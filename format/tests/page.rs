@@ -28,6 +28,7 @@ fn the_page_names_every_column_flag_and_key() {
         start: text(),
         delays: text(),
         users: text(),
+        source: text(),
     }
     .write(&mut preamble, Kind::Profile);
     let preamble = String::from_utf8(preamble).unwrap();

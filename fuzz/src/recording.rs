@@ -68,8 +68,14 @@ pub fn check(input: &[u8]) {
         begin: [Begin::Profile, Begin::Oldest, Begin::Next][usize::from(options / 3) % 3],
         end: [End::LastProcess, End::Drained, End::Never][usize::from(options / 9) % 3],
     };
-    let machine =
-        Machine { host: "host".into(), kernel: "7.2".into(), cpus: 2, delays: Delays::On, wall_clock_offset_ns: None };
+    let machine = Machine {
+        host: "host".into(),
+        kernel: "7.2".into(),
+        cpus: 2,
+        delays: Delays::On,
+        wall_clock_offset_ns: None,
+        source: None,
+    };
     let mut out = vec![];
     let sink = Sink { format, output: &mut out };
     let samples = match record(&memory, &header, machine, options, sink, &mut Patience { waits, after: 0 }) {

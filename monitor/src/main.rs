@@ -60,7 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         (_, true) => Box::new(Json),
         _ => Box::new(Text),
     };
-    let poller = Poller::new(&device, &signals, duplicate(&output)?);
+    let poller = Poller::new(&signals, duplicate(&output)?);
     let mut waiting = Waiting::new(&device, poller, &mut progress);
     let sink = Sink { format: format.as_mut(), output: &mut output };
     let mut machine = Machine::this(ring.header());

@@ -13,6 +13,7 @@ use client::machine::Machine;
 use client::poller::Wake;
 use client::users::{Session, Users};
 use format::comments::Preamble;
+use format::columns::Counted;
 use format::profile::Tick;
 use format::Format;
 use std::io::{self, Write};
@@ -291,7 +292,7 @@ impl<'a> Recorder<'a> {
         while let Some(closed) = self.ticks.close_behind(sample.tick) {
             self.print(closed);
         }
-        self.sink.format.sample(&mut self.out, sample);
+        self.sink.format.sample(&mut self.out, sample, Counted::ALL);
         if self.out.len() >= ENOUGH {
             self.flush()?;
         }

@@ -8,6 +8,7 @@ use client::Device;
 use monitor::record::Wait;
 use monitor::Summary;
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// The ring is looked at again after so long, whatever the device says. Nothing depends on it.
@@ -41,12 +42,12 @@ impl Wait for Waiting<'_> {
 
     fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake> {
         if pending {
-            return self.poller.wait(Duration::ZERO, false);
+            return self.poller.wait(Duration::ZERO, None);
         }
         if self.device.is_image() {
-            return self.poller.wait(IMAGE, false);
+            return self.poller.wait(IMAGE, None);
         }
         self.device.set_position(position)?;
-        self.poller.wait(LOOK_AGAIN, true)
+        self.poller.wait(LOOK_AGAIN, Some(self.device.as_fd()))
     }
 }

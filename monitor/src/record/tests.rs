@@ -78,7 +78,14 @@ impl Process<'_> {
 }
 
 fn machine() -> Machine {
-    Machine { host: String::new(), kernel: String::new(), cpus: 1, delays: Delays::Absent, wall_clock_offset_ns: None }
+    Machine {
+        host: String::new(),
+        kernel: String::new(),
+        cpus: 1,
+        delays: Delays::Absent,
+        wall_clock_offset_ns: None,
+        source: None,
+    }
 }
 
 fn record_as(format: &mut dyn Format, ring: &Ring, options: Options, wait: &mut Script) -> (String, Recorded) {
