@@ -40,6 +40,15 @@ pub enum Delays {
     NotInProc,
 }
 
+impl Delays {
+    const ALL: [Delays; 4] = [Delays::On, Delays::Off, Delays::Absent, Delays::NotInProc];
+
+    /// What was written with `Display`. Anything else is [`Delays::Absent`].
+    pub fn read(text: &str) -> Self {
+        Self::ALL.into_iter().find(|delays| delays.to_string() == text).unwrap_or(Delays::Absent)
+    }
+}
+
 impl fmt::Display for Delays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

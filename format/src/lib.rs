@@ -9,6 +9,7 @@
 //! | [`json`] | the same as JSON, an object per line |
 //! | [`comments`] | the `# key: value` lines before and after the data |
 //! | `chunked` | the container of recordings: a header, compressed chunks (feature `chunked`) |
+//! | `recording` | recordings of samples, as they stand in the ring (feature `chunked`) |
 //! | [`columns`] | names and units of the columns that CSV and JSON share |
 //! | [`flags`] | names of a record's flags |
 //! | [`comm`] | command names, which may be any bytes |
@@ -33,6 +34,8 @@ pub mod json;
 pub mod number;
 pub mod processes;
 pub mod profile;
+#[cfg(feature = "chunked")]
+pub mod recording;
 pub mod utc;
 
 use abi::samples::SampleRecord;

@@ -5,14 +5,17 @@
 //! ```text
 //! ring       the module's samples, where they are mapped       ---+
 //! proc       /proc, read at a rate of ticks, without the module --+--> look() --> records, losses, complete ticks
+//! recording  a file that was recorded from one of them          --'
 //! ```
 //!
 //! Whatever follows (intervals, formats, screens) is the same code for all of them.
 
 pub mod proc;
+pub mod recording;
 pub mod ring;
 
 pub use proc::{Proc, Selection};
+pub use recording::Recording;
 pub use ring::{Begin, RingSource};
 
 use crate::machine::Machine;
@@ -114,4 +117,7 @@ pub enum SourceError {
     /// `/proc` is not there, or not the kernel's.
     #[error("cannot read /proc")]
     Proc(#[source] io::Error),
+    /// The file of a recording cannot be read.
+    #[error("cannot read the recording")]
+    Recording(#[source] io::Error),
 }

@@ -38,6 +38,11 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
+    /// How many are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next byte.
     pub fn byte(&mut self) -> Result<u8, ChunkError> {
         let (first, rest) = self.rest.split_first().ok_or(ChunkError::Short)?;
