@@ -33,7 +33,7 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
-.PHONY: bench deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
+.PHONY: bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -133,8 +133,11 @@ fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (
 fuzz-keep: ## keeps the smallest set of inputs that reaches all the code that fuzz-host has reached, in fuzz/corpus/
 	@vm/xtask fuzz keep $(TARGETS)
 
-bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and a BPF iterator: out/bench.json (PARTS="wall plot": only these)
-	@vm/bench $(PARTS)
+bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and BPF: out/bench.json (PARTS="tracing plot": only these; ONLY=mp3: without the peers)
+	@vm/bench $(if $(ONLY),--only "$(ONLY)") $(PARTS)
+
+bench-keep: ## takes out/bench.json as the figures that the texts quote: bench/data/bench.json, the tables of README and docs/, docs/bench-*.png
+	@$(OUT)/vm/mp3-bench keep $(OUT)/bench.json
 
 # Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
 STUDIES := $(OUT)/studies

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done with files of figures after the measuring, on the host.
+//! Merges files of figures, and prints them, on the host.
 
 use crate::report::Report;
 use crate::table::markdown;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Puts `inputs` together as `out`, with the ratios that only all of them have.
 ///
 /// # Errors
-/// An input is no file of figures, two hold the same figure, or `out` cannot be written.
+/// An input is not a file of figures, two hold the same figure, or `out` cannot be written.
 pub fn merge(out: &Path, inputs: &[PathBuf]) -> Result<()> {
     ensure!(!inputs.is_empty(), "{}: nothing to put together", out.display());
     let reports = inputs.iter().map(|path| Report::read(path)).collect::<Result<Vec<_>, _>>()?;
@@ -23,7 +23,7 @@ pub fn merge(out: &Path, inputs: &[PathBuf]) -> Result<()> {
 /// The figures of the file at `path` as Markdown.
 ///
 /// # Errors
-/// It is no file of figures, or holds none.
+/// It is not a file of figures, or holds none.
 pub fn table(path: &Path) -> Result<String> {
     let mut report = Report::read(path)?;
     report.set_ratios();

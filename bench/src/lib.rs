@@ -6,4 +6,6 @@ pub mod draw;
 pub mod figures;
 pub mod host;
 pub mod report;
+mod summary;
 pub mod table;
+pub mod texts;

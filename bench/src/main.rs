@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `mp3-bench`: measures in the virtual machine, and puts together what was measured. `vm/bench` runs all of it.
+//! `mp3-bench`: measures in the virtual machine, and merges, tabulates and draws the figures. `vm/bench` runs all of it.
 
 mod clock;
+mod handover;
+mod herd;
 mod measure;
 mod peers;
 mod spare_cpu;
@@ -25,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure, as root, in a virtual machine that nothing else runs in
+    /// Measure, as root, in a virtual machine where nothing else runs
     Guest(Guest),
     /// Measure `plot`, anywhere
     Plot {
@@ -36,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         into: PathBuf,
     },
-    /// Put files of figures together, with the ratios
+    /// Merge files of figures, and compute the ratios
     Merge {
         /// The file to write
         out: PathBuf,
@@ -52,6 +54,15 @@ enum Command {
         /// Directory of the pictures [default: that of FILE]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
+    },
+    /// Take a file of figures as the ones that the repository's texts quote: copy it, make the texts' tables anew, and draw its
+    /// figures
+    Keep {
+        /// The file
+        file: PathBuf,
+        /// The repository
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        top: PathBuf,
     },
     /// Print a file of figures as Markdown tables
     Table {
@@ -71,9 +82,12 @@ struct Guest {
     /// The file of figures to write
     #[arg(long, value_name = "FILE")]
     into: PathBuf,
-    /// Versions of what is compared, lines of a name and a version
+    /// Versions of the programs, a line NAME VERSION for each
     #[arg(long, value_name = "FILE")]
     versions: Option<PathBuf>,
+    /// Only the subjects with this in their names, where a part has several; "" is in all of them
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
     /// The module
     #[arg(long, default_value = "/root/mp3.ko")]
     module: PathBuf,
@@ -96,7 +110,7 @@ enum Measurement {
     Profiled,
     /// What the machine pays
     Machine,
-    /// What a module without work does
+    /// What a module does while nothing is registered
     Idle,
     /// From the ring into a file
     Reading,
@@ -133,6 +147,7 @@ fn run(command: Command) -> Result<()> {
             print!("{}", bench::draw::draw(&file, output.as_deref())?);
             Ok(())
         }
+        Command::Keep { file, top } => bench::texts::keep(&file, &top),
         Command::Table { file } => {
             print!("{}", bench::host::table(&file)?);
             Ok(())
@@ -154,25 +169,25 @@ fn measure_in_guest(guest: Guest) -> Result<()> {
     if let Some(file) = &guest.versions {
         versions(file, &mut report)?;
     }
-    // A guest that was just booted has other things to do: some of the first figures were several times the others.
+    // A kernel that has just booted is busy with itself: some of the first figures were several times the others.
     std::thread::sleep(Duration::from_secs(10));
     for section in guest.sections {
         eprintln!("measuring: {section:?}");
         let begun = clock::now_ns();
         match section {
-            Measurement::Sampling => measure::sampling::measure(clock, &mut report),
+            Measurement::Sampling => measure::sampling::measure(clock, &guest.only, &mut report),
             Measurement::Profiled => measure::profiled::measure(clock, &mut report),
-            Measurement::Machine => measure::machine::measure(clock, &mut report),
+            Measurement::Machine => measure::machine::measure(clock, &guest.only, &mut report),
             Measurement::Idle => measure::idle::measure(&mut report),
             Measurement::Reading => measure::reading::measure(clock, &mut report),
             Measurement::Memory => measure::memory::measure(&mut report),
             Measurement::Lateness => measure::lateness::measure(clock, &mut report),
-            Measurement::Tracing => measure::tracing::measure(clock, &mut report),
+            Measurement::Tracing => measure::tracing::measure(clock, &guest.only, &mut report),
             Measurement::Scaling => measure::scaling::measure(clock, &mut report),
         }
         .with_context(|| format!("{section:?}"))?;
         eprintln!("    {:.1} s of the guest's time", (clock::now_ns() - begun) as f64 / 1e9);
-        // After each, so that a failure of the next loses nothing.
+        // After each section, so that a failure of the next one loses nothing.
         report.write(&guest.into)?;
     }
     Ok(())

@@ -23,7 +23,7 @@ pub struct Report {
     pub versions: BTreeMap<String, String>,
     /// Single figures.
     pub rows: Vec<Row>,
-    /// Figures of which the spread is the point.
+    /// Distributions of many values.
     pub distributions: Vec<Distribution>,
 }
 
@@ -31,8 +31,10 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
-    /// Cost of one tick for each registered process; the parameter is the number of processes.
+    /// Cost of one tick for each registered process of one thread; the parameter is the number of processes.
     Sampling,
+    /// The same for processes of 64 threads.
+    Threads,
     /// What the profiled program pays; the parameter is the sampling rate in Hz.
     Profiled,
     /// What the machine pays for a whole profiler; the parameter is the number of processes.
@@ -47,7 +49,7 @@ pub enum Section {
     Lateness,
     /// Drawing; the parameter is the number of samples.
     Plot,
-    /// What a context switch and a wake-up pay for being recorded.
+    /// What a context switch and a wake-up pay for being recorded; the parameter is the number of CPUs that they take.
     Tracing,
     /// The writer's cost against busy CPUs; the parameter is the number of virtual CPUs.
     Scaling,
@@ -61,7 +63,7 @@ pub enum Clock {
     Instructions,
     /// Time that passed, on the machine that the file was made on.
     Wall,
-    /// No time at all: bytes, events.
+    /// Not a time: bytes, events.
     None,
 }
 
@@ -72,7 +74,7 @@ pub struct Row {
     pub section: Section,
     /// Who was measured: `mp3`, `perf stat`, ...
     pub subject: String,
-    /// What was varied, where something was.
+    /// The parameter that was varied, if there is one.
     pub parameter: Option<f64>,
     /// What the figure is of, for example `per process and tick`.
     pub quantity: String,
@@ -86,7 +88,7 @@ pub struct Row {
     pub low: f64,
     /// The most.
     pub high: f64,
-    /// Of so many runs.
+    /// The number of runs.
     pub runs: u32,
     /// `value` divided by that of `mp3` for the same section, parameter, quantity and clock; `None` where there is none.
     pub ratio: Option<f64>,
@@ -107,7 +109,7 @@ pub struct Distribution {
     pub clock: Clock,
     /// How many values.
     pub count: u64,
-    /// Pairs of a fraction (0 to 1, rising) and the value that so many values do not exceed.
+    /// Pairs of a fraction (0 to 1, rising) and the value that this fraction of the values does not exceed.
     pub quantiles: Vec<(f64, f64)>,
 }
 
@@ -128,7 +130,7 @@ pub enum Error {
         /// The file, as the user named it.
         path: PathBuf,
     },
-    /// The file is no JSON, or not of this shape.
+    /// The file is not JSON, or has other fields.
     #[error("{path}: not a file of mp3-bench: {why}")]
     Shape {
         /// The file, as the user named it.
@@ -154,7 +156,7 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The same thing measured twice: which of both counts is not ours to say.
+    /// The same figure twice: it is not known which one is right.
     #[error("two figures for {figure}")]
     Twice {
         /// Which figure.
@@ -194,7 +196,7 @@ impl Report {
     /// Writes the file, whatever `format` says in the format of this program.
     ///
     /// # Errors
-    /// It cannot be written, or a figure is none, which could not be read again.
+    /// It cannot be written, or a figure contradicts itself.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         self.check().map_err(|(figure, why)| Error::Figure { path: path.to_owned(), figure, why })?;
         let report = Self { format: FORMAT.to_owned(), ..self.clone() };
@@ -233,7 +235,7 @@ impl Report {
         Ok(all)
     }
 
-    /// Fills the ratios of all rows anew. Where what mp3 costs cannot be told from nothing (one of its runs was not above
+    /// Computes the ratios of all rows. Where mp3's cost cannot be distinguished from nothing (one of its runs was not above
     /// zero), or the other costs nothing, there is none: noise divided by noise would look like a result.
     pub fn set_ratios(&mut self) {
         let base: HashMap<_, f64> = self
@@ -266,7 +268,7 @@ impl Report {
                 return Err((of.name(), "no quantiles"));
             }
             if !of.quantiles.iter().all(|&(fraction, value)| (0.0..=1.0).contains(&fraction) && value.is_finite()) {
-                return Err((of.name(), "a quantile is no pair of a fraction and a number"));
+                return Err((of.name(), "a quantile is not a pair of a fraction and a number"));
             }
             if !of.quantiles.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1) {
                 return Err((of.name(), "the quantiles do not rise"));
@@ -453,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_figures_is_told_in_a_line() {
+    fn a_wrong_file_is_described_in_one_line() {
         assert_eq!(why("empty", "\n"), "empty: no figures");
         assert_eq!(
             why("later", r#"{"format": "mp3-bench 2", "rows": 1}"#),

@@ -5,7 +5,7 @@
 use crate::report::{Clock, Distribution, Report, Row, Section, MP3};
 use std::collections::BTreeSet;
 
-/// What stands where nothing was measured.
+/// The cell of a figure that was not measured.
 const NOTHING: &str = "–";
 
 /// All figures: a table of the single ones and a table of the spreads for each section that has some.
@@ -17,24 +17,32 @@ pub fn markdown(report: &Report) -> String {
         let versions: Vec<String> = report.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         parts.push(versions.join(" · ") + "\n");
     }
-    for section in sections {
-        let rows: Vec<&Row> = report.rows.iter().filter(|row| row.section == section).collect();
-        let spreads: Vec<&Distribution> = report.distributions.iter().filter(|of| of.section == section).collect();
-        parts.push(format!("### {}\n", title(section)));
-        if !rows.is_empty() {
-            parts.push(single(section, &rows));
-        }
-        if !spreads.is_empty() {
-            parts.push(distributions(&spreads));
-        }
+    for of in sections {
+        parts.push(format!("### {}\n", title(of)));
+        parts.extend(section(of, report));
     }
     parts.join("\n")
+}
+
+/// The tables of a section; `None` where nothing of it was measured.
+pub fn section(of: Section, report: &Report) -> Option<String> {
+    let rows: Vec<&Row> = report.rows.iter().filter(|row| row.section == of).collect();
+    let spreads: Vec<&Distribution> = report.distributions.iter().filter(|spread| spread.section == of).collect();
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(single(of, &rows));
+    }
+    if !spreads.is_empty() {
+        parts.push(distributions(&spreads));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
 /// What a section's figures are of.
 fn title(section: Section) -> &'static str {
     match section {
         Section::Sampling => "Sampling: the cost of a tick",
+        Section::Threads => "Sampling processes of 64 threads",
         Section::Profiled => "What the profiled program pays",
         Section::Machine => "What the machine pays for a whole profiler",
         Section::Idle => "Loaded, and nothing to do",
@@ -50,12 +58,13 @@ fn title(section: Section) -> &'static str {
 /// What a section's parameter counts.
 pub fn parameter(section: Section) -> &'static str {
     match section {
-        Section::Sampling | Section::Machine => "processes",
+        Section::Sampling | Section::Threads | Section::Machine => "processes",
         Section::Profiled => "Hz",
         Section::Memory => "minutes",
         Section::Plot => "samples",
         Section::Scaling => "virtual CPUs",
-        Section::Idle | Section::Reading | Section::Lateness | Section::Tracing => "parameter",
+        Section::Tracing => "CPUs",
+        Section::Idle | Section::Reading | Section::Lateness => "parameter",
     }
 }
 
@@ -68,7 +77,7 @@ pub fn clock(clock: Clock) -> &'static str {
     }
 }
 
-/// `value` with the digits that matter, three of them, and all of those in front of the point: `45,012`, `12.3`, `0.0123`.
+/// `value` with three significant digits, and all digits in front of the point: `45,012`, `12.3`, `0.0123`.
 pub fn figure(value: f64) -> String {
     fixed(value, decimals(value))
 }
@@ -78,7 +87,7 @@ pub fn ratio(ratio: f64) -> String {
     format!("×{}", figure(ratio))
 }
 
-/// What a row's runs lay between, with as many decimals as its figure: `390–410`; nothing where they were all alike.
+/// The least and the most of a row's runs, with as many decimals as its figure: `390–410`; nothing where all were equal.
 pub fn spread(row: &Row) -> Option<String> {
     let decimals = if row.value == 0.0 { decimals(row.high - row.low) } else { decimals(row.value) };
     let (low, high) = (fixed(row.low, decimals), fixed(row.high, decimals));
@@ -95,7 +104,7 @@ pub fn sentence(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
 
-/// What microseconds one `unit` of time is; `None` for what is no time. An instruction is a nanosecond of its clock.
+/// How many microseconds one `unit` of time is; `None` for a unit of something else. An instruction is 1 ns of its clock.
 pub fn microseconds(unit: &str) -> Option<f64> {
     match unit {
         "instructions" | "ns" => Some(1e-3),
@@ -135,7 +144,7 @@ fn fixed(value: f64, decimals: usize) -> String {
     text + &plain[whole..]
 }
 
-/// What makes rows stand in one column.
+/// Rows that agree in this share a column.
 type Column<'a> = (&'a str, &'a str, Clock);
 
 fn single(section: Section, rows: &[&Row]) -> String {
@@ -353,7 +362,7 @@ Medians of 3 runs (least–most); measured in instructions, 1 ns each; × is the
     }
 
     #[test]
-    fn lateness_is_told_in_microseconds() {
+    fn lateness_is_in_microseconds() {
         let mut values: Vec<f64> = (1..=1000).map(|value| f64::from(value) * 1000.0).collect();
         let of = Distribution::of(Section::Lateness, "mp3", "20 Hz, idle", "ns", Clock::Wall, &mut values);
         let mut report = report(Vec::new());

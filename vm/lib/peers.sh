@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# What people use instead of mp3, for the guest: programs of Debian's with the libraries that they load, and a BPF program.
+# What people use instead of mp3, for the guest: programs of Debian's with the libraries that they load, and BPF programs.
 
 PEERS_PROGRAMS=(perf bpftrace pidstat bpftool)
 # Where they are from. The archive keeps perf and bpftool in one version only, its newest kernel's; that need not be the
-# guest's. Both speak to older kernels as well. The rest is for compiling the BPF program.
+# guest's. Both speak to older kernels as well. The rest is for compiling the BPF programs.
 PEERS_PACKAGES=(linux-perf/trixie-backports bpftrace sysstat bpftool/trixie-backports clang libbpf-dev)
 # Where the guest finds what is the repository's own.
 PEERS_OWN=usr/lib/mp3
 # Part of the name of what is cached: raise it when this file makes something else than before.
 PEERS_RECIPE=2
 
-# peers_directory RELEASE: prints where the peers for this kernel live. Another BPF program is another tree.
+# peers_directory RELEASE: prints where the peers for this kernel live. Other BPF programs are another tree.
 peers_directory() {
     local release=$1 hash
     hash=$({ echo "$PEERS_RECIPE" && cat "$MP3_TOP"/bench/bpf/*; } | sha256sum | head -c 10)
@@ -52,7 +52,7 @@ peers_programs() {
 # peers_compile SOURCE OBJECT: with type information (-g), by which it is fitted to the kernel that loads it. Runs where the
 # compiler is.
 peers_compile() {
-    clang -target bpf -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -c "$1" -o "$2"
+    clang -target bpf -mcpu=v4 -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -c "$1" -o "$2"
 }
 
 # peers_versions ROOT RELEASE: prints "NAME VERSION" of each program and of the guest's kernel.

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a loaded module without work does: what the kernel's own tracing sees of it.
+//! What a loaded module does while nothing is registered, as the kernel's own tracing shows it.
 
 use super::{register, MP3};
+use crate::peers::ftrace::{mount_tracefs, TRACEFS};
 use anyhow::{Context, Result};
 use bench::report::{Clock, Report, Row, Section};
-use nix::mount::{mount, MsFlags};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use testkit::child::Child;
 use testkit::module::Module;
 
-const TRACING: &str = "/sys/kernel/tracing";
 const SECONDS: u64 = 10;
 
 pub fn measure(report: &mut Report) -> Result<()> {
-    if !Path::new(TRACING).join("trace").exists() {
-        mount(Some("tracefs"), TRACING, Some("tracefs"), MsFlags::empty(), None::<&str>).context(TRACING)?;
-    }
+    mount_tracefs()?;
     let module = Module::load("")?;
     rows(report, "mp3, nothing registered", traced()?);
-    // That the events are seen at all.
+    // Shows that the events are seen.
     let child = Child::idle()?;
     register(&[child.pid()])?;
     rows(report, MP3, traced()?);
@@ -42,10 +39,10 @@ fn rows(report: &mut Report, subject: &str, seen: Seen) {
     }
 }
 
-/// Works of the module's that run, and timers of delayed works, anybody's, that fire, in some seconds.
+/// Counts the module's works that run, and all timers of delayed works that fire, for [`SECONDS`].
 fn traced() -> Result<Seen> {
     let write =
-        |file: &str, text: &str| fs::write(Path::new(TRACING).join(file), text).with_context(|| file.to_owned());
+        |file: &str, text: &str| fs::write(Path::new(TRACEFS).join(file), text).with_context(|| file.to_owned());
     write("trace", "")?;
     write("events/workqueue/workqueue_execute_start/enable", "1")?;
     write("events/timer/timer_expire_entry/enable", "1")?;
@@ -53,7 +50,7 @@ fn traced() -> Result<Seen> {
     std::thread::sleep(Duration::from_secs(SECONDS));
     write("tracing_on", "0")?;
     write("events/enable", "0")?;
-    let trace = fs::read_to_string(Path::new(TRACING).join("trace"))?;
+    let trace = fs::read_to_string(Path::new(TRACEFS).join("trace"))?;
     let works = trace.lines().filter(|line| line.contains("workqueue_execute_start") && line.contains("mp3")).count();
     let timers = trace
         .lines()

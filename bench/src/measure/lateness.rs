@@ -23,7 +23,7 @@ struct Series {
 }
 
 impl Series {
-    /// How late each is, in us. One that is left out makes those after it late, as it should.
+    /// How late each is, us. A sample that is left out makes those after it late, as it should.
     fn lateness_us(&self) -> Vec<f64> {
         let off = |(n, time): (usize, &f64)| time - n as f64 * self.period_ns;
         let grid = self.times.iter().enumerate().map(off).fold(f64::INFINITY, f64::min);

@@ -2,15 +2,15 @@
 
 //! What a whole profiler takes from the machine: kernel and user space, interrupts and switches.
 
-use super::{pids_of, register, MP3};
+use super::{register, MP3};
 use crate::clock;
+use crate::herd::Herd;
 use crate::peers::{self, tools, MakeReader};
 use crate::spare_cpu;
 use anyhow::Result;
 use bench::report::{Clock, Report, Row, Section};
 use std::any::Any;
 use testkit::child::Child;
-use testkit::crowd::Crowd;
 use testkit::module::Module;
 
 const PROCESSES: usize = 1000;
@@ -18,18 +18,20 @@ const SPAN_NS: u64 = 1_000_000_000;
 const RUNS: usize = 3;
 const QUANTITY: &str = "CPU for 1,000 processes at 20 Hz";
 
+const RECORDING: &str = "/tmp/bench.mp3";
+
 type Running = Vec<Box<dyn Any>>;
 type Start = fn(&[i32]) -> Result<Running>;
 
-/// Those that are programs of their own.
-const PROGRAMS: [(&str, Start); 6] = [
+/// The profilers that are programs of their own.
+const PROGRAMS: [(&str, Start); 7] = [
     (MP3, |pids| {
         let module = Module::load("")?;
         register(pids)?;
         let monitor = tools::monitor(&["--follow"])?;
         Ok(vec![Box::new(monitor), Box::new(module)])
     }),
-    ("mp3, read by nobody", |pids| {
+    ("mp3, without a reader", |pids| {
         let module = Module::load("")?;
         register(pids)?;
         Ok(vec![Box::new(module)])
@@ -40,31 +42,52 @@ const PROGRAMS: [(&str, Start); 6] = [
         let monitor = tools::monitor(&["--per-process", "--follow"])?;
         Ok(vec![Box::new(monitor), Box::new(module)])
     }),
+    ("mp3, --record", |pids| {
+        let module = Module::load("")?;
+        register(pids)?;
+        Ok(vec![Box::new(tools::monitor_record(RECORDING)?), Box::new(module)])
+    }),
     ("perf stat -I 50", |pids| Ok(vec![Box::new(tools::perf_stat(pids, tools::PERF_EVENTS, 50)?)])),
-    ("bpftrace, counting faults", |_| Ok(vec![Box::new(tools::bpftrace_faults("mp3-bench")?)])),
+    ("bpftrace, counting faults", |_| Ok(vec![Box::new(tools::bpftrace_faults(None)?)])),
     ("pidstat (1 Hz)", |_| Ok(vec![Box::new(tools::pidstat("ALL")?)])),
 ];
 
-pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
-    let crowd = Crowd::new(PROCESSES)?;
-    let pids = pids_of(&crowd);
+/// The readers, and one that stores what it reads.
+const READERS: [MakeReader; 5] =
+    [peers::READERS[0], peers::READERS[1], peers::READERS[2], peers::READERS[3], peers::iterator::Pinned::recorder];
+
+/// Measures the subjects whose names contain `only`, each between two measurements of the machine alone.
+pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
+    let herd = Herd::new(PROCESSES, 1)?;
+    let pids = herd.pids();
     // The first time, a guest that was just booted may still have other things to do.
     counted()?;
-    let alone = counted()?;
-    let most = alone.iter().copied().fold(0.0, f64::max);
-    row(report, clock, "nobody", &alone, most);
-    for (name, start) in PROGRAMS {
-        let running = start(&pids)?;
-        let rounds = counted()?;
+    let mut before = counted()?;
+    row(report, clock, "no profiler", &before, mean(&before));
+    let mut measured = |name: &str, before: &mut Vec<f64>, start: &dyn Fn() -> Result<Box<dyn Any>>| -> Result<()> {
+        let running = match start() {
+            Ok(running) => running,
+            Err(error) => {
+                eprintln!("    {name}: not measured: {error:#}");
+                return Ok(());
+            }
+        };
+        let with = counted()?;
         drop(running);
-        row(report, clock, name, &rounds, most);
+        let after = counted()?;
+        let most = f64::midpoint(mean(before), mean(&after));
+        row(report, clock, name, &with, most);
+        *before = after;
+        Ok(())
+    };
+    for (name, start) in PROGRAMS.into_iter().filter(|(name, _)| name.contains(only)) {
+        measured(name, &mut before, &|| Ok(Box::new(start(&pids)?)))?;
     }
-    for make in peers::READERS {
-        let name = peers::reader(make, &pids)?.name();
-        let reader = sampling(make, pids.clone())?;
-        let rounds = counted()?;
-        drop(reader);
-        row(report, clock, &format!("{name}, 20 Hz"), &rounds, most);
+    for make in READERS {
+        let name = format!("{}, 20 Hz", peers::reader(make, &pids)?.name());
+        if name.contains(only) {
+            measured(&name, &mut before, &|| Ok(Box::new(sampling(make, pids.clone())?)))?;
+        }
     }
     Ok(())
 }
@@ -73,13 +96,17 @@ fn counted() -> Result<Vec<f64>> {
     (0..RUNS).map(|_| Ok(spare_cpu::rounds_in(SPAN_NS)? as f64)).collect()
 }
 
+fn mean(rounds: &[f64]) -> f64 {
+    rounds.iter().sum::<f64>() / rounds.len() as f64
+}
+
 fn row(report: &mut Report, clock: Clock, name: &str, rounds: &[f64], most: f64) {
     let taken: Vec<_> = rounds.iter().map(|rounds| 100.0 * (1.0 - rounds / most)).collect();
     let parameter = Some(PROCESSES as f64);
     report.rows.push(Row::of(Section::Machine, name, parameter, QUANTITY, "% of a CPU", clock, &taken));
 }
 
-/// A process that reads 20 times a second, and does nothing with it.
+/// A process that reads 20 times a second.
 fn sampling(make: MakeReader, pids: Vec<i32>) -> Result<Child> {
     let mut child = Child::spawn(move |parent| {
         let mut reader = make(&pids).expect("made before");

@@ -41,3 +41,10 @@ pub fn unregister(pids: &[i32]) -> Result<()> {
 pub fn pids_of(crowd: &testkit::crowd::Crowd) -> Vec<i32> {
     crowd.pids().iter().map(|pid| pid.as_raw()).collect()
 }
+
+/// The median of what was measured in several runs.
+pub fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -31,7 +31,7 @@ fn draw(plot: &Path, directory: &Path, report: &mut Report) -> Result<()> {
         let (mut seconds, mut memory) = (vec![], vec![]);
         for _ in 0..RUNS {
             let begun = Instant::now();
-            // No `std::process::Child`: it is wait4 that tells the memory.
+            // wait4 instead of `Child::wait`: it reports the memory.
             let child = Command::new(plot).arg(&profile).spawn().with_context(|| plot.display().to_string())?;
             let usage = wait4(Pid::from_raw(child.id() as i32))?;
             ensure!(usage.status == 0, "{} failed", plot.display());
@@ -54,7 +54,7 @@ fn write(path: &Path, samples: u64) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     writeln!(file, "# hz: 250\n# rate_hz: 20")?;
     for n in 0..samples {
-        // Something that moves, and no line like the next.
+        // Numbers that vary from line to line.
         let faults = (n * 7919) % 5000;
         writeln!(file, "{} {} {} {}", 4_294_900_000 + n * 25 / 2, faults, faults % 13, (n * 104_729) % 50_000_000)?;
     }

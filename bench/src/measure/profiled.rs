@@ -2,7 +2,7 @@
 
 //! What a program pays for being profiled: the same work, alone and under each profiler.
 
-use super::{register, MP3};
+use super::{median, register, MP3};
 use crate::clock;
 use crate::peers::tools::{self, Tool};
 use anyhow::Result;
@@ -15,11 +15,11 @@ use testkit::child::{Child, Pages};
 use testkit::module::Module;
 
 /// Pages that the work touches, each for the first time: a minor fault each.
-const PAGES: usize = 10_000;
+const PAGES: usize = 4_000;
 /// Rounds of computing between two of them. What a fault takes depends on where the allocator finds a page, which is the noise of all
 /// this; what a profiler takes at intervals does not depend on faults.
 const ROUNDS: u64 = 16_000;
-const RUNS: usize = 9;
+const RUNS: usize = 5;
 
 /// The program that is profiled.
 struct Program {
@@ -94,8 +94,8 @@ const PROFILERS: [(&str, f64, Watch); 6] = [
         Ok(watching)
     }),
     ("perf stat -I 50", 20.0, |pid| Ok(vec![Box::new(tools::perf_stat(&[pid], tools::PERF_EVENTS, 50)?)])),
-    ("bpftrace, counting faults", 20.0, |_| {
-        let tool: Tool = tools::bpftrace_faults("mp3-bench")?;
+    ("bpftrace, counting faults", 20.0, |pid| {
+        let tool: Tool = tools::bpftrace_faults(Some(pid))?;
         Ok(vec![Box::new(tool)])
     }),
     ("pidstat", 1.0, |pid| Ok(vec![Box::new(tools::pidstat(&pid.to_string())?)])),
@@ -107,26 +107,25 @@ fn mp3(rate_hz: u32, pid: i32) -> Result<Watching> {
     Ok(vec![Box::new(module)])
 }
 
+/// Measures each profiler between two measurements of the program alone.
 pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
     let mut program = Program::start()?;
-    let alone = program.runs()?;
-    let median = |of: fn(&Taken) -> f64| {
-        let mut values: Vec<_> = alone.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let (elapsed, running) = (median(|taken| taken.elapsed), median(|taken| taken.running));
-    row(report, clock, "nobody", None, &alone, elapsed, running);
+    let mut before = program.runs()?;
+    row(report, clock, "no profiler", None, &before, &before);
     for (name, rate, watch) in PROFILERS {
         let watching = watch(program.child.pid())?;
         let runs = program.runs()?;
         drop(watching);
-        row(report, clock, name, Some(rate), &runs, elapsed, running);
+        let after = program.runs()?;
+        row(report, clock, name, Some(rate), &runs, &[before, after.clone()].concat());
+        before = after;
     }
     Ok(())
 }
 
-fn row(report: &mut Report, clock: Clock, name: &str, rate: Option<f64>, runs: &[Taken], elapsed: f64, running: f64) {
+fn row(report: &mut Report, clock: Clock, name: &str, rate: Option<f64>, runs: &[Taken], alone: &[Taken]) {
+    let median_of = |of: fn(&Taken) -> f64| median(&alone.iter().map(of).collect::<Vec<_>>());
+    let (elapsed, running) = (median_of(|taken| taken.elapsed), median_of(|taken| taken.running));
     let unit = clock::unit(clock);
     let mut push = |quantity: &str, unit: &str, of: &dyn Fn(&Taken) -> f64| {
         let values: Vec<_> = runs.iter().map(of).collect();

@@ -47,7 +47,7 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
             report.rows.push(Row::of(Section::Reading, subject, None, quantity, unit, clock, &values));
         };
         push("per record", clock::unit(clock), &|span| span / records);
-        // Instructions a second are no machine's.
+        // There is no rate per second of a clock that counts instructions.
         if clock == Clock::Wall {
             push("records", "1/s", &|span| records / (span / 1e9));
             push("bytes out of it", "MB/s", &|span| bytes as f64 / 1e6 / (span / 1e9));
@@ -65,7 +65,7 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
         record(OUTPUT)?;
         let bytes = fs::metadata(OUTPUT)?.len();
         fs::remove_file(OUTPUT)?;
-        // Into nothing, or it would be the file system that is measured.
+        // Into nothing, so that the file system is not measured.
         let spans: Vec<_> = (0..RUNS).map(|_| clock::time(|| record("/dev/null"))).collect::<Result<_>>()?;
         rows(name, &spans, bytes);
     }

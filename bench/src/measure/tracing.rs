@@ -1,118 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a context switch and a wake-up pay for being recorded: two processes on one CPU that hand a byte to and fro, alone
-//! and under each tracer.
-//!
-//! A hand-over is one wake-up, by `write`, and one switch, since the other has nothing to do but to `read`. So all that a
-//! tracer adds to a hand-over it adds to one of each.
+//! What a context switch and a wake-up pay for being recorded: two processes that hand a byte to and fro, under each tracer,
+//! and under none before and after.
 
-use super::MP3;
+use super::{median, MP3};
 use crate::clock;
-use crate::peers::tools::Tool;
+use crate::handover::Pair;
+use crate::herd::Herd;
+use crate::peers::bpf::Object;
+use crate::peers::ftrace;
+use crate::peers::ringbuf::RingBuffer;
+use crate::peers::tools::{self, Tool};
 use abi::events::{Kind, Kinds};
 use anyhow::{ensure, Context, Result};
 use bench::report::{Clock, Report, Row, Section};
-use nix::sched::{sched_setaffinity, CpuSet};
-use nix::unistd::{pipe, Pid};
 use std::any::Any;
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::process::Command;
-use testkit::child::{exit, Child};
+use std::fs;
+use testkit::child::Child;
 use testkit::module::Module;
 use testkit::tracing::{Ask, Tracing};
 
 /// Hand-overs in a run.
-const HANDOVERS: u32 = 10_000;
+const HANDOVERS: u32 = 4_000;
 /// Runs that count. The first of each subject does not.
 const RUNS: usize = 5;
-
-/// A process that hands each byte back that it is handed.
-struct Partner {
-    _child: Child,
-    there: File,
-    back: File,
-}
-
-impl Partner {
-    fn new() -> Result<Self> {
-        pin()?;
-        let (from_us, there) = pipe()?;
-        let (back, to_us) = pipe()?;
-        let (mut from_us, mut to_us) = (File::from(from_us), File::from(to_us));
-        let child = Child::spawn(move |_| {
-            let mut byte = [0];
-            loop {
-                if from_us.read(&mut byte).unwrap_or(0) == 0 || to_us.write(&byte).is_err() {
-                    exit(0);
-                }
-            }
-        })?;
-        Ok(Partner { _child: child, there: there.into(), back: back.into() })
-    }
-
-    /// What a hand-over takes, in each of the runs.
-    fn runs(&mut self) -> Result<Vec<f64>> {
-        let mut runs = vec![];
-        for _ in 0..=RUNS {
-            let taken = clock::time(|| {
-                for _ in 0..HANDOVERS / 2 {
-                    self.there.write_all(&[1])?;
-                    self.back.read_exact(&mut [0])?;
-                }
-                Ok(())
-            })?;
-            runs.push(taken / f64::from(HANDOVERS));
-        }
-        runs.remove(0);
-        Ok(runs)
-    }
-}
-
-/// Both run on the first CPU.
-fn pin() -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(0)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
-}
-
-/// A tracer that records everything, until it is dropped.
-type Tracer = fn() -> Result<Box<dyn Any>>;
+/// Hand-overs a second, while a recording is written.
+const RATE: u32 = 100_000;
+const SECONDS: u32 = 2;
+const RECORDING: &str = "/tmp/bench.sched";
 
 const SWITCH: Kinds = Kinds::NONE.with(Kind::Switch);
 const WAKING: Kinds = Kinds::NONE.with(Kind::Waking);
+const BOTH: Kinds = SWITCH.with(Kind::Waking);
+
+const OF_SWITCH: &str = "added to a switch";
+const OF_WAKING: &str = "added to a wake-up";
+const OF_BOTH: &str = "added to a switch and its wake-up";
+
+/// What records, until it is dropped.
+type Tracer = Box<dyn Any>;
 
 /// Who, what of, and how it is started.
-const TRACERS: [(&str, &str, Tracer); 9] = [
-    ("mp3, loaded and off", "a switch and its wake-up", || Ok(Box::new(()))),
-    (MP3, "a switch", || recording(SWITCH)),
-    (MP3, "a wake-up", || recording(WAKING)),
-    (MP3, "a switch and its wake-up", || recording(SWITCH.union(WAKING))),
-    ("mp3, with a reader", "a switch and its wake-up", || reading(SWITCH.union(WAKING))),
-    ("ftrace's ring", "a switch", || Ftrace::start(&["sched_switch"])),
-    ("ftrace's ring", "a switch and its wake-up", || Ftrace::start(&["sched_switch", "sched_waking"])),
-    ("perf stat -e sched:sched_switch", "a switch", || {
-        let mut command = Command::new("perf");
-        command.args(["stat", "-a", "-x", ",", "-I", "1000", "-e", "sched:sched_switch"]);
-        Ok(Box::new(Tool::start(command, ",")?))
-    }),
-    ("bpftrace, counting", "a switch", || {
-        let mut command = Command::new("bpftrace");
-        command.args([
-            "-q",
-            "-e",
+type Subject = (&'static str, &'static str, fn() -> Result<Tracer>);
+
+/// All of them.
+const SUBJECTS: &[Subject] = &[
+    ("mp3, loaded and off", OF_BOTH, || Ok(Box::new(Module::load("")?))),
+    (MP3, OF_SWITCH, || recording(SWITCH)),
+    (MP3, OF_WAKING, || recording(WAKING)),
+    (MP3, OF_BOTH, || recording(BOTH)),
+    ("mp3, with a reader", OF_BOTH, || reading(BOTH)),
+    ("mp3, sched record", OF_BOTH, || Ok(Box::new(sched_record()?))),
+    ("BPF, counting", OF_SWITCH, || Ok(Box::new(Object::load("count", true)?))),
+    ("BPF ring buffer", OF_SWITCH, || Ok(Box::new(Object::load("switch", true)?))),
+    ("BPF ring buffer", OF_WAKING, || Ok(Box::new(Object::load("waking", true)?))),
+    ("BPF ring buffer", OF_BOTH, || Ok(Box::new(Object::load("events", true)?))),
+    ("BPF ring buffer, with a reader", OF_BOTH, || Ok(Box::new(bpf_reading()?))),
+    ("ftrace's ring", OF_SWITCH, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch"])?))),
+    ("ftrace's ring", OF_WAKING, || Ok(Box::new(ftrace::Events::record(&["sched/sched_waking"])?))),
+    ("ftrace's ring", OF_BOTH, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch", "sched/sched_waking"])?))),
+    ("perf stat -e sched:sched_switch", OF_SWITCH, || Ok(Box::new(tools::perf_stat_all("sched:sched_switch")?))),
+    ("bpftrace, counting", OF_SWITCH, || {
+        Ok(Box::new(tools::bpftrace(
             "BEGIN { printf(\"begun\\n\"); } tracepoint:sched:sched_switch { @[cpu] = count(); }",
-        ]);
-        Ok(Box::new(Tool::start(command, "begun")?))
+        )?))
     }),
+    ("perf sched record", OF_BOTH, || Ok(Box::new(tools::perf_sched_record()?))),
 ];
 
-fn recording(kinds: Kinds) -> Result<Box<dyn Any>> {
-    Ok(Box::new(Tracing::start(Ask::for_kinds(kinds))?))
+/// The module, and a session that records.
+fn recording(kinds: Kinds) -> Result<Tracer> {
+    let module = Module::load("")?;
+    let tracing = Tracing::start(Ask::for_kinds(kinds))?;
+    Ok(Box::new((tracing, module)))
 }
 
-/// As [`recording`], with a process that copies all records out of the ring as they come.
-fn reading(kinds: Kinds) -> Result<Box<dyn Any>> {
+/// As [`recording`], with a process that copies all records out of the rings as they come.
+fn reading(kinds: Kinds) -> Result<Tracer> {
+    let module = Module::load("")?;
     let mut reader = Child::spawn(move |parent| {
         let mut tracing = Tracing::start(Ask::for_kinds(kinds)).expect("a session");
         tracing.set_positions().expect("positions");
@@ -126,53 +91,48 @@ fn reading(kinds: Kinds) -> Result<Box<dyn Any>> {
         }
     })?;
     reader.wait_done()?;
-    Ok(Box::new(reader))
+    Ok(Box::new((reader, module)))
 }
 
-/// ftrace's own ring, without a reader.
-struct Ftrace(&'static [&'static str]);
-
-const TRACEFS: &str = "/sys/kernel/tracing";
-
-impl Ftrace {
-    fn start(events: &'static [&'static str]) -> Result<Box<dyn Any>> {
-        if !fs::exists(format!("{TRACEFS}/events"))? {
-            let none: Option<&str> = None;
-            nix::mount::mount(Some("tracefs"), TRACEFS, Some("tracefs"), nix::mount::MsFlags::empty(), none)
-                .context(TRACEFS)?;
+/// The same events through a BPF ring buffer, with a process that copies them as they come.
+fn bpf_reading() -> Result<(Child, Object)> {
+    /// As bench/bpf/events.bpf.h has it.
+    const RING: usize = 16 << 20;
+    let object = Object::load("events", true)?;
+    let mut ring = RingBuffer::new(object.map("events")?, RING)?;
+    let mut reader = Child::spawn(move |parent| {
+        let mut records = Vec::with_capacity(RING / 40);
+        parent.done();
+        loop {
+            ring.wait().expect("poll");
+            ring.read(&mut records);
+            std::hint::black_box(&records);
+            records.clear();
         }
-        let ftrace = Ftrace(events);
-        ftrace.set("1")?;
-        Ok(Box::new(ftrace))
-    }
-
-    fn set(&self, value: &str) -> Result<()> {
-        for event in self.0 {
-            fs::write(format!("{TRACEFS}/events/sched/{event}/enable"), value)?;
-        }
-        Ok(())
-    }
+    })?;
+    reader.wait_done()?;
+    Ok((reader, object))
 }
 
-impl Drop for Ftrace {
-    fn drop(&mut self) {
-        let _ = self.set("0");
-    }
+/// The module, and `sched record`, which takes migrations, starts, ends and names as well.
+fn sched_record() -> Result<(Tool, Module)> {
+    let module = Module::load("")?;
+    Ok((tools::sched_record(RECORDING)?, module))
 }
 
-pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
-    let mut partner = Partner::new()?;
+/// Measures the subjects whose names contain `only`.
+pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
+    let cpus = std::thread::available_parallelism()?.get();
+    let mut pair = Pair::new(cpus - 1)?;
     let unit = clock::unit(clock);
-    let mut alone = partner.runs()?;
-    let mut push = |subject: &str, quantity: &str, values: &[f64]| {
-        report.rows.push(Row::of(Section::Tracing, subject, None, quantity, unit, clock, values));
+    let parameter = Some(cpus as f64);
+    let row = |subject: &str, quantity: &str, unit: &str, clock: Clock, values: &[f64]| {
+        Row::of(Section::Tracing, subject, parameter, quantity, unit, clock, values)
     };
-    push("alone", "a hand-over", &alone);
-    alone.sort_by(f64::total_cmp);
-    let base = alone[alone.len() / 2];
 
-    let _module = Module::load("")?;
-    for (subject, of, start) in TRACERS {
+    let mut before = pair.cost(RUNS, HANDOVERS)?;
+    report.rows.push(row("no tracer", "a hand-over", unit, clock, &before));
+    for &(subject, quantity, start) in SUBJECTS.iter().filter(|(subject, ..)| subject.contains(only)) {
         let tracer = match start() {
             Ok(tracer) => tracer,
             Err(error) => {
@@ -180,16 +140,64 @@ pub fn measure(clock: Clock, report: &mut Report) -> Result<()> {
                 continue;
             }
         };
-        let added: Vec<f64> = partner.runs()?.iter().map(|taken| taken - base).collect();
+        let with = pair.cost(RUNS, HANDOVERS)?;
         drop(tracer);
-        push(subject, &format!("added to {of}"), &added);
-        // What it leaves behind would be in the next one's figures.
-        let again = partner.runs()?;
-        let after = again.iter().sum::<f64>() / again.len() as f64;
+        let after = pair.cost(RUNS, HANDOVERS)?;
+        let base = f64::midpoint(median(&before), median(&after));
+        let drift = (median(&after) / median(&before) - 1.0).abs();
         ensure!(
-            clock != Clock::Instructions || (after / base - 1.0).abs() < 0.05,
-            "{base} before {subject}, {after} after"
+            clock != Clock::Instructions || drift < 0.01,
+            "{subject}: a hand-over takes {} before it and {} after it",
+            median(&before),
+            median(&after)
         );
+        let added: Vec<f64> = with.iter().map(|taken| taken - base).collect();
+        report.rows.push(row(subject, quantity, unit, clock, &added));
+        before = after;
+    }
+    if "mp3, sched record".contains(only) && clock == Clock::Instructions {
+        let (cpu, bytes) = recorder(&mut pair)?;
+        let quantity = "CPU of the program at 100,000 switches a second";
+        report.rows.push(row("mp3, sched record", quantity, "% of a CPU", clock, &[cpu]));
+        report.rows.push(row("mp3, sched record", "an event of the hand-overs", "bytes", Clock::None, &[bytes]));
+        let quantity = "an event of 400 threads that wake each other";
+        report.rows.push(row("mp3, sched record", quantity, "bytes", Clock::None, &[crowd_bytes()?]));
     }
     Ok(())
+}
+
+/// `sched record` while the processes hand over [`RATE`] times a second: CPU time of the program, % of a CPU, and bytes of an
+/// event.
+fn recorder(pair: &mut Pair) -> Result<(f64, f64)> {
+    let (tool, _module) = sched_record()?;
+    pair.hand_over(HANDOVERS)?;
+    let before = tools::cpu_ns(tool.pid())?;
+    let begun = clock::now_ns();
+    pair.hand_over_at(RATE, SECONDS)?;
+    let (used, passed) = (tools::cpu_ns(tool.pid())? - before, clock::now_ns() - begun);
+    Ok((100.0 * used as f64 / passed as f64, bytes_of_an_event(tool)?))
+}
+
+/// Bytes of an event while 100 processes of 4 threads each are woken together, run, fault and sleep.
+fn crowd_bytes() -> Result<f64> {
+    let mut herd = Herd::new(100, 4)?;
+    let (tool, _module) = sched_record()?;
+    for _ in 0..100 {
+        herd.stir()?;
+    }
+    bytes_of_an_event(tool)
+}
+
+/// Ends `sched record`, which says "sched: FILE: 400000 events, 3600000 bytes, 9.0 an event", and what it lost.
+fn bytes_of_an_event(tool: Tool) -> Result<f64> {
+    let said = tool.end()?;
+    ensure!(said.contains("lost: 0 records"), "sched record has lost records: {said}");
+    fs::remove_file(RECORDING)?;
+    let numbers =
+        said.lines().find_map(|line| line.strip_suffix(" an event")?.strip_prefix("sched: ")?.split_once(": "));
+    let number = |unit: &str| -> Option<f64> {
+        numbers?.1.split(", ").find_map(|part| part.strip_suffix(unit)?.trim().parse().ok())
+    };
+    let (events, bytes) = number("events").zip(number("bytes")).with_context(|| format!("no bytes in {said:?}"))?;
+    Ok(bytes / events)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Programs that people would start instead, at 20 samples a second where they can.
+//! Programs that are used instead of mp3, at 20 samples a second where they can.
 
 use anyhow::{bail, ensure, Context, Result};
 use nix::sys::signal::{kill, Signal};
@@ -16,14 +16,14 @@ pub struct Tool {
     child: Child,
 }
 
-/// A tool that has not begun by then will not: bpftrace compiles for some seconds.
+/// How long a tool may take to start. bpftrace compiles for some seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where its output goes: to memory.
-const OUTPUT: &str = "/tmp/peer.out";
+/// Where a tool's output goes: a file in memory.
+pub const OUTPUT: &str = "/tmp/peer.out";
 
 impl Tool {
-    /// Starts it, and waits until its output contains `sign`: it has begun to measure.
+    /// Starts it, and waits until its output contains `sign`, which says that it has begun to measure.
     pub fn start(mut command: Command, sign: &str) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = File::create(OUTPUT)?;
@@ -36,11 +36,11 @@ impl Tool {
         let mut tool = Tool { child };
         let begun = Instant::now();
         while !Self::output()?.contains(sign) {
-            ensure!(begun.elapsed() < PATIENCE, "{name} does not begin: {}", Self::output()?);
+            ensure!(begun.elapsed() < PATIENCE, "{name} has not started: {}", Self::output()?);
             if let Some(status) = tool.child.try_wait()? {
                 bail!("{name} ended with {status}: {}", Self::output()?);
             }
-            // It says so in a file, which cannot be waited for.
+            // There is no event to wait for when a file grows.
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(tool)
@@ -79,13 +79,47 @@ pub fn perf_stat(pids: &[i32], events: &str, interval_ms: u64) -> Result<Tool> {
     Tool::start(command, ",")
 }
 
-/// What of `perf stat`'s software events mp3 counts.
+/// `perf stat` of one event on all CPUs.
+pub fn perf_stat_all(event: &str) -> Result<Tool> {
+    let mut command = Command::new("perf");
+    command.args(["stat", "-a", "-x", ",", "-I", "1000", "-e", event]);
+    Tool::start(command, ",")
+}
+
+/// `perf sched record` into memory.
+pub fn perf_sched_record() -> Result<Tool> {
+    let mut command = Command::new("perf");
+    command.args(["sched", "record", "-o", "/tmp/perf.data"]);
+    // It prints nothing before its end, so there is nothing to wait for but time.
+    let tool = Tool::start(command, "")?;
+    std::thread::sleep(Duration::from_secs(5));
+    Ok(tool)
+}
+
+/// `sched record` of everything, into `path`.
+pub fn sched_record(path: &str) -> Result<Tool> {
+    let mut command = files::program("sched");
+    command.args(["record", "-o", path]);
+    Tool::start(command, "tracing")
+}
+
+/// Run time of all threads of a process so far, ns.
+pub fn cpu_ns(pid: i32) -> Result<u64> {
+    let mut ns = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        ns += text.split(' ').next().context("a run time")?.parse::<u64>()?;
+    }
+    Ok(ns)
+}
+
+/// The software events of `perf stat` that mp3 counts, too.
 pub const PERF_EVENTS: &str = "minor-faults,major-faults,task-clock,context-switches";
 
-/// bpftrace, counting the page faults of every process called `comm`, printed 20 times a second (bench/bpf/faults.bt).
-pub fn bpftrace_faults(comm: &str) -> Result<Tool> {
+/// bpftrace, counting the page faults of the process `pid` or of all, printed 20 times a second (bench/bpf/faults.bt).
+pub fn bpftrace_faults(pid: Option<i32>) -> Result<Tool> {
     let mut command = Command::new("bpftrace");
-    command.args(["-q", "/usr/lib/mp3/faults.bt", comm]);
+    command.args(["-q", "/usr/lib/mp3/faults.bt"]).args(pid.map(|pid| pid.to_string()));
     Tool::start(command, "\n")
 }
 
@@ -96,7 +130,7 @@ pub fn bpftrace(program: &str) -> Result<Tool> {
     Tool::start(command, "\n")
 }
 
-/// pidstat, once a second: it knows nothing shorter. `pid` is one process or `ALL`.
+/// pidstat, once a second, which is its shortest interval. `pid` is one process or `ALL`.
 pub fn pidstat(pid: &str) -> Result<Tool> {
     let mut command = Command::new("pidstat");
     command.args(["-r", "-u", "-p", pid, "1"]);
@@ -108,6 +142,20 @@ pub fn monitor(options: &[&str]) -> Result<Tool> {
     let mut command = files::program("monitor");
     command.args(options);
     Tool::start(command, "\n")
+}
+
+/// `monitor --record`, into `path`.
+pub fn monitor_record(path: &str) -> Result<Tool> {
+    let mut command = files::program("monitor");
+    command.args(["--follow", "--record", path]);
+    let tool = Tool::start(command, "")?;
+    // It prints nothing before its end: it has begun when its file has.
+    let begun = Instant::now();
+    while fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        ensure!(begun.elapsed() < PATIENCE, "monitor writes nothing: {}", Tool::output()?);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(tool)
 }
 
 /// A number of `/proc/PID/status`, in KiB.

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include "events.bpf.h"
+
+ON_SWITCH
