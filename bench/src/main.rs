@@ -120,6 +120,8 @@ enum Measurement {
     Lateness,
     /// What a context switch and a wake-up pay for being recorded
     Tracing,
+    /// What a page fault pays for being recorded
+    Faults,
     /// A tick's cost while every CPU handles page faults
     Scaling,
 }
@@ -183,6 +185,7 @@ fn measure_in_guest(guest: Guest) -> Result<()> {
             Measurement::Memory => measure::memory::measure(&mut report),
             Measurement::Lateness => measure::lateness::measure(clock, &mut report),
             Measurement::Tracing => measure::tracing::measure(clock, &guest.only, &mut report),
+            Measurement::Faults => measure::faults::measure(clock, &guest.only, &mut report),
             Measurement::Scaling => measure::scaling::measure(clock, &mut report),
         }
         .with_context(|| format!("{section:?}"))?;

@@ -51,6 +51,8 @@ pub enum Section {
     Plot,
     /// What a context switch and a wake-up pay for being recorded; the parameter is the number of CPUs that they take.
     Tracing,
+    /// What a page fault pays for being recorded.
+    Faults,
     /// The writer's cost against busy CPUs; the parameter is the number of virtual CPUs.
     Scaling,
 }

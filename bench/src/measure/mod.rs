@@ -2,6 +2,7 @@
 
 //! The measurements, one a file.
 
+pub mod faults;
 pub mod idle;
 pub mod lateness;
 pub mod machine;

@@ -96,6 +96,16 @@ pub fn perf_sched_record() -> Result<Tool> {
     Ok(tool)
 }
 
+/// `perf record` of each page fault of a process, with its address, into memory.
+pub fn perf_record_faults(pid: i32) -> Result<Tool> {
+    let mut command = Command::new("perf");
+    command.args(["record", "-e", "page-faults", "-c", "1", "-d", "-o", "/tmp/perf.data", "-p", &pid.to_string()]);
+    // As above.
+    let tool = Tool::start(command, "")?;
+    std::thread::sleep(Duration::from_secs(5));
+    Ok(tool)
+}
+
 /// `sched record` of everything, into `path`.
 pub fn sched_record(path: &str) -> Result<Tool> {
     let mut command = files::program("sched");
