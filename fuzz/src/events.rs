@@ -3,12 +3,7 @@
 //! `sched`'s readers: a recording, what a chunk of it holds, and the records of two rings.
 
 use crate::bytes::Bytes;
-use sched::decode::Decoder;
-use sched::event::Timed;
-use sched::merge::Merger;
 use sched::perfetto::Exporter;
-use sched::recording::{payload, Header, Reader};
-use sched::table::{Format, Writer};
 use sched::view::affinity::Affinity;
 use sched::view::blocked::BlockedView;
 use sched::view::events::Events;
@@ -19,9 +14,14 @@ use sched::view::top::Top;
 use sched::view::watch::Watch;
 use sched::view::{Filter, Session, View};
 use std::io;
+use trace::decode::Decoder;
+use trace::event::Timed;
+use trace::merge::Merger;
+use trace::recording::{payload, Header, Reader};
+use trace::table::{Format, Writer};
 
 /// Any events can be looked at in every way and exported: nothing panics, and every report says what was lost.
-fn look(events: &[Timed], begin: impl Fn() -> sched::state::State) {
+fn look(events: &[Timed], begin: impl Fn() -> trace::state::State) {
     let all = Filter::default;
     let views: [Box<dyn View>; 8] = [
         Box::new(Switches::new(all())),
@@ -80,7 +80,7 @@ fn rings(bytes: &mut Bytes) -> Vec<Timed> {
 pub fn check(input: &[u8]) {
     if let Ok(mut reader) = Reader::new(input) {
         while let Some(chunk) = reader.next_chunk().expect("memory") {
-            look(&chunk.events, sched::state::State::new);
+            look(&chunk.events, trace::state::State::new);
         }
         assert!(reader.end().is_some());
     }
@@ -89,6 +89,6 @@ pub fn check(input: &[u8]) {
         look(&chunk.events, || payload(input).expect("as before").checkpoint);
     }
     if input.len() < 10_000 {
-        look(&rings(&mut Bytes::new(input)), sched::state::State::new);
+        look(&rings(&mut Bytes::new(input)), trace::state::State::new);
     }
 }

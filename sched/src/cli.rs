@@ -3,13 +3,13 @@
 //! The command line.
 
 use crate::flight::When;
-use crate::table::Format;
-use crate::time::{parse_milliseconds, parse_seconds};
 use abi::device::DEVICE_PATH;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use trace::table::Format;
+use trace::time::{parse_milliseconds, parse_seconds};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -249,6 +249,10 @@ pub struct Record {
     /// Records of each CPU's ring, a power of two (default: 65536, 2 MiB)
     #[arg(long, value_name = "RECORDS", default_value_t = 0, hide_default_value = true)]
     pub ring: u32,
+
+    /// Where a ring is full, drop the new record instead of the oldest; nothing else can trace meanwhile
+    #[arg(long)]
+    pub discard: bool,
 
     /// Flight recorder: keep so many seconds before what --when describes, or SIGUSR1
     #[arg(long, value_name = "S", value_parser = parse_seconds)]

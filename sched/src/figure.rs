@@ -3,16 +3,8 @@
 //! A recording as figures: who had each CPU when, and how long threads waited for one.
 
 use crate::cli::Plot;
-use crate::event::Timed;
-use crate::fact::Fact;
-use crate::histogram::Histogram;
-use crate::recording::Header;
-use crate::state::State;
-use crate::task::Comm;
-use crate::thread::Cause;
-use crate::time::ns;
 use crate::view::latency::Latency;
-use crate::view::{losses, Filter, View};
+use crate::view::{Filter, View};
 use anyhow::{bail, Context, Result};
 use format::utc::Utc;
 use plot::axis::Axis;
@@ -22,6 +14,14 @@ use plot::palette::{series, RGBColor, OTHERS};
 use plot::panel::{Horizontal, Item, Panel, Pen};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use trace::event::Timed;
+use trace::fact::Fact;
+use trace::histogram::Histogram;
+use trace::recording::Header;
+use trace::state::State;
+use trace::task::Comm;
+use trace::thread::Cause;
+use trace::time::ns;
 
 /// Steps of a timeline: each is as wide as two pixels.
 const BINS: usize = 430;
@@ -216,7 +216,7 @@ fn origin(header: &Header) -> String {
 pub fn draw(args: &Plot) -> Result<String> {
     let failed = || args.file.display().to_string();
     // The length is known at the end only, and everything is drawn in proportion to it: so it is read twice.
-    let mut reader = crate::run::open(&args.file)?;
+    let mut reader = trace::recording::open(&args.file)?;
     let (mut first, mut last) = (None, 0);
     while let Some(chunk) = reader.next_chunk().with_context(failed)? {
         for timed in &chunk.events {
@@ -234,14 +234,14 @@ pub fn draw(args: &Plot) -> Result<String> {
             (last - first) as f64 / 1e9
         );
     }
-    let mut reader = crate::run::open(&args.file)?;
+    let mut reader = trace::recording::open(&args.file)?;
     let header = reader.header().clone();
     let mut timeline = Timeline::new(from, to);
     let filter = Filter { cpus: args.cpu.clone(), ..Filter::default() };
     let mut waits = Latency::new(filter.clone(), None);
     let (mut state, mut facts) = (State::new(), vec![]);
     let mut is_first = true;
-    let mut silent = crate::table::Writer::new(std::io::sink(), crate::table::Format::Text);
+    let mut silent = trace::table::Writer::new(std::io::sink(), trace::table::Format::Text);
     while let Some(chunk) = reader.next_chunk().with_context(failed)? {
         if std::mem::take(&mut is_first) {
             state = chunk.checkpoint;
@@ -262,8 +262,8 @@ pub fn draw(args: &Plot) -> Result<String> {
             timeline.add(cpu as u32, state.name(id), since, to);
         }
     }
-    let mut subtitle = vec![origin(&header), losses(&state)];
-    subtitle.extend(crate::run::ending(&reader));
+    let mut subtitle = vec![origin(&header), state.losses.to_string()];
+    subtitle.extend(reader.ending());
     let mut figures = vec![(
         "timeline",
         timeline.figure(

@@ -2,14 +2,14 @@
 
 //! The flight recorder: keeps the last seconds, and writes them down when something happens.
 
-use crate::event::{Timed, What};
-use crate::fact::Fact;
-use crate::table::milliseconds;
-use crate::time::{ns, parse_milliseconds};
 use crate::view::watch::ending;
 use abi::events::Event;
 use std::collections::VecDeque;
 use std::str::FromStr;
+use trace::event::{Timed, What};
+use trace::fact::Fact;
+use trace::table::milliseconds;
+use trace::time::{ns, parse_milliseconds};
 
 /// What the recorder waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +92,9 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Leave, Model};
-    use crate::state::State;
     use abi::events::{Context, State as TaskState};
+    use trace::model::{Leave, Model};
+    use trace::state::State;
 
     fn first(model: &Model, when: &str) -> Option<(u64, String)> {
         let when: When = when.parse().unwrap();

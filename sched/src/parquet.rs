@@ -4,7 +4,6 @@
 //!
 //! Columns have the names and units of the records. Times are CLOCK_BOOTTIME in ns.
 
-use crate::event::{Timed, What};
 use crate::view::watch::printable;
 use abi::events::{Event, SwitchFlags, TotalsPart};
 use anyhow::{Context, Result};
@@ -16,6 +15,7 @@ use parquet::schema::types::Type;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use trace::event::{Timed, What};
 
 /// Rows that are held before they are written.
 const ROWS: usize = 1 << 18;
@@ -412,7 +412,7 @@ impl<'a> Exporter<'a> {
 ///
 /// The recording cannot be read, or a table not be written.
 pub fn export(from: &Path, directory: &Path) -> Result<()> {
-    let mut reader = crate::run::open(from)?;
+    let mut reader = trace::recording::open(from)?;
     let mut exporter = Exporter::new(directory)?;
     while let Some(chunk) = reader.next_chunk().with_context(|| from.display().to_string())? {
         for timed in &chunk.events {
@@ -420,7 +420,7 @@ pub fn export(from: &Path, directory: &Path) -> Result<()> {
         }
     }
     exporter.finish()?;
-    if let Some(end) = crate::run::ending(&reader) {
+    if let Some(end) = reader.ending() {
         eprintln!("sched: {}: {end}", from.display());
     }
     Ok(())
@@ -429,10 +429,10 @@ pub fn export(from: &Path, directory: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Leave, Model};
     use abi::events::{Context as WakeContext, State};
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::RowAccessor;
+    use trace::model::{Leave, Model};
 
     #[test]
     fn every_event_is_a_row_of_its_kinds_table() {

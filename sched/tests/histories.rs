@@ -5,14 +5,14 @@
 mod common;
 
 use common::history;
-use sched::merge::Merger;
-use sched::model::Model;
-use sched::table::Format;
 use sched::view::affinity::Affinity;
 use sched::view::latency::Latency;
 use sched::view::top::Top;
 use sched::view::{Filter, View};
 use serde_json::Value as Json;
+use trace::merge::Merger;
+use trace::model::Model;
+use trace::table::Format;
 
 fn rows(model: &Model, view: Box<dyn View>, name: &str) -> Vec<Json> {
     let text = model.view_as(view, Format::Json);
@@ -84,7 +84,7 @@ fn merging_the_streams_of_the_cpus_gives_the_history_back() {
                     merger.push(timed);
                 }
             }
-            merged.extend(std::iter::from_fn(|| merger.pop_before(until - sched::merge::SLACK_NS)));
+            merged.extend(std::iter::from_fn(|| merger.pop_before(until - trace::merge::SLACK_NS)));
         }
         merged.extend(std::iter::from_fn(|| merger.pop()));
         assert_eq!(merger.late(), 0);

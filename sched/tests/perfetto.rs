@@ -8,14 +8,14 @@
 mod common;
 
 use common::history;
-use sched::event::{Lost, Timed, What};
-use sched::model::{Leave, Model};
 use sched::perfetto::Exporter;
-use sched::recording::Header;
 use serde_json::Value as Json;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use trace::event::{Lost, Timed, What};
+use trace::model::{Leave, Model};
+use trace::recording::Header;
 
 fn exported(model: &Model) -> Vec<u8> {
     let header = Header {

@@ -3,9 +3,6 @@
 //! Every view on histories whose truth is known.
 
 use abi::events::{Context, Prio, State, SwitchFlags};
-use sched::event::{Lost, Timed, What};
-use sched::model::{Leave, Model};
-use sched::table::Format;
 use sched::view::affinity::Affinity;
 use sched::view::blocked::BlockedView;
 use sched::view::events::Events;
@@ -16,6 +13,9 @@ use sched::view::top::Top;
 use sched::view::watch::Watch;
 use sched::view::{Filter, View};
 use serde_json::Value as Json;
+use trace::event::{Lost, Timed, What};
+use trace::model::{Leave, Model};
+use trace::table::Format;
 
 const MS: u64 = 1_000_000;
 const SLEEP: Leave = Leave::Sleep(State::Sleeping);
@@ -140,7 +140,7 @@ fn no_interval_across_a_gap_is_told() {
 #[test]
 fn a_thread_that_never_switches_is_seen_through_the_snapshot() {
     let mut model = Model::new(1, 0);
-    model.existing(7, 7, "spinner").set(7, |truth| truth.now = sched::model::Doing::Runs);
+    model.existing(7, 7, "spinner").set(7, |truth| truth.now = trace::model::Doing::Runs);
     model.cpus[0] = (7, 0);
     model.snapshot().existing(8, 8, "other");
     model.pass(MS).wake(0, Context::HardIrq, 8).pass(99 * MS);
@@ -172,7 +172,7 @@ fn a_wait_begins_at_the_later_of_wake_up_and_switch() {
     // Off the run queue already, its switch not recorded yet: CPU 1 wakes it first.
     model.pass(10 * MS).wake(1, Context::Task, 1);
     model.pass(MS).switch(0, SLEEP, 0);
-    model.pass(3 * MS).set(1, |truth| truth.now = sched::model::Doing::Waits(11 * MS)).switch(0, SLEEP, 1);
+    model.pass(3 * MS).set(1, |truth| truth.now = trace::model::Doing::Waits(11 * MS)).switch(0, SLEEP, 1);
     let rows = rows(&model, Box::new(Latency::new(all(), None)), "wait");
     let longest = rows.iter().find(|row| row["from"] == "wake-up").unwrap();
     assert_eq!(longest["wait_ns"], 3 * MS);

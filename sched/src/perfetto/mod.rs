@@ -8,11 +8,6 @@
 
 pub mod proto;
 
-use crate::event::{Timed, What};
-use crate::fact::Fact;
-use crate::recording::Header;
-use crate::state::State;
-use crate::task::{Comm, TaskId};
 use crate::view::watch::printable;
 use abi::events::{Context as WakeContext, Event, State as TaskState, Switch, Waking};
 use abi::samples::{SampleRecord, SAMPLE_WORDS};
@@ -21,6 +16,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use trace::event::{Timed, What};
+use trace::fact::Fact;
+use trace::recording::Header;
+use trace::state::State;
+use trace::task::{Comm, TaskId};
 
 /// `BUILTIN_CLOCK_*`.
 const REALTIME: u32 = 1;
@@ -445,7 +445,7 @@ impl<W: Write> Exporter<W> {
 ///
 /// One of the files cannot be read or written.
 pub fn export(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut reader = crate::run::open(from)?;
+    let mut reader = trace::recording::open(from)?;
     let failed = || to.display().to_string();
     let file = BufWriter::new(File::create(to).with_context(failed)?);
     let mut exporter = Exporter::new(file, reader.header()).with_context(failed)?;
@@ -464,7 +464,7 @@ pub fn export(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     exporter.finish().with_context(failed)?;
-    if let Some(end) = crate::run::ending(&reader) {
+    if let Some(end) = reader.ending() {
         eprintln!("sched: {}: {end}", from.display());
     }
     Ok(())

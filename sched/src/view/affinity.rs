@@ -3,14 +3,14 @@
 //! On which CPUs threads ran, and how often they were moved.
 
 use super::{Filter, View};
-use crate::event::{Timed, What};
-use crate::fact::Fact;
-use crate::state::State;
-use crate::table::{column, Out, Schema, Table, Unit, Value};
-use crate::task::{Comm, TaskId};
-use crate::thread::Mode;
 use abi::events::Event;
 use rustc_hash::FxHashMap;
+use trace::event::{Timed, What};
+use trace::fact::Fact;
+use trace::state::State;
+use trace::table::{column, Out, Schema, Table, Unit, Value};
+use trace::task::{Comm, TaskId};
+use trace::thread::Mode;
 
 /// A row a process.
 pub const PROCESSES: Schema = Schema { name: "affinity", columns: &COLUMNS };
@@ -18,7 +18,7 @@ pub const PROCESSES: Schema = Schema { name: "affinity", columns: &COLUMNS };
 /// A row a thread.
 pub const THREADS: Schema = Schema { name: "affinity_threads", columns: &COLUMNS };
 
-const COLUMNS: [crate::table::Column; 13] = [
+const COLUMNS: [trace::table::Column; 13] = [
     column("pid", "PID", Unit::Id),
     column("tid", "TID", Unit::Id),
     column("comm", "command", Unit::Text),
@@ -174,7 +174,7 @@ impl View for Affinity {
                 let id = TaskId::new(migrate.tid, timed.cpu);
                 // Between a wake-up and its first CPU, the scheduler chooses one; later it is balancing.
                 let woken = state.thread(id).is_some_and(|thread| match thread.mode {
-                    Mode::Waiting(crate::thread::Cause::Woken | crate::thread::Cause::New) => {
+                    Mode::Waiting(trace::thread::Cause::Woken | trace::thread::Cause::New) => {
                         thread.waker.is_none_or(|waker| waker.cpu == timed.cpu)
                     }
                     _ => false,

@@ -7,15 +7,15 @@
 
 use super::latency::who_woke;
 use super::{Filter, View};
-use crate::event::Timed;
-use crate::fact::{Fact, Sleep};
-use crate::state::State;
 use crate::syscall;
-use crate::table::{column, Out, Schema, Table, Unit};
-use crate::task::Comm;
-use crate::thread::Mode;
 use abi::events::{Context, State as TaskState};
 use rustc_hash::FxHashMap;
+use trace::event::Timed;
+use trace::fact::{Fact, Sleep};
+use trace::state::State;
+use trace::table::{column, Out, Schema, Table, Unit};
+use trace::task::Comm;
+use trace::thread::Mode;
 
 /// A row a process and reason.
 pub const BLOCKED: Schema = Schema {

@@ -3,10 +3,10 @@
 //! Each switch as it happens.
 
 use super::{Filter, View};
-use crate::event::{Timed, What};
-use crate::fact::Fact;
-use crate::state::State;
-use crate::table::{column, milliseconds, Out, Schema, Unit, Value};
+use trace::event::{Timed, What};
+use trace::fact::Fact;
+use trace::state::State;
+use trace::table::{column, milliseconds, Out, Schema, Unit, Value};
 
 /// A row a switch.
 pub const EVENTS: Schema = Schema {

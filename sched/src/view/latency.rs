@@ -3,16 +3,16 @@
 //! How long threads waited for a CPU: from wake-up, from preemption, from their start.
 
 use super::{Filter, View};
-use crate::event::Timed;
-use crate::fact::{Fact, Wait};
-use crate::histogram::Histogram;
-use crate::state::{Span, State};
-use crate::table::{column, milliseconds, Out, Schema, Table, Unit, Value};
-use crate::task::{Comm, TaskId};
-use crate::thread::{Cause, Waker};
 use abi::events::Context;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+use trace::event::Timed;
+use trace::fact::{Fact, Wait};
+use trace::histogram::Histogram;
+use trace::state::{Span, State};
+use trace::table::{column, milliseconds, Out, Schema, Table, Unit, Value};
+use trace::task::{Comm, TaskId};
+use trace::thread::{Cause, Waker};
 
 /// A row a cause.
 pub const LATENCY: Schema = Schema {

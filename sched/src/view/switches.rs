@@ -3,13 +3,13 @@
 //! Context switches of each CPU. From the counts in the rings' headers: exact, whatever records were lost.
 
 use super::{Filter, View};
-use crate::event::{since, Timed, What};
-use crate::fact::Fact;
-use crate::state::State;
-use crate::table::{column, Out, Schema, Table, Unit, Value};
-use crate::thread::Mode;
 use abi::events::header::Counts;
 use abi::events::Event;
+use trace::event::{since, Timed, What};
+use trace::fact::Fact;
+use trace::state::State;
+use trace::table::{column, Out, Schema, Table, Unit, Value};
+use trace::thread::Mode;
 
 /// A row a CPU, and one for all.
 pub const SWITCHES: Schema = Schema {

@@ -3,13 +3,13 @@
 //! Processes or threads by CPU time.
 
 use super::{Filter, View};
-use crate::event::Timed;
-use crate::fact::Fact;
-use crate::state::State;
-use crate::table::{column, Out, Schema, Table, Unit, Value};
-use crate::task::Comm;
-use crate::thread::{Mode, Thread};
 use rustc_hash::FxHashMap;
+use trace::event::Timed;
+use trace::fact::Fact;
+use trace::state::State;
+use trace::table::{column, Out, Schema, Table, Unit, Value};
+use trace::task::Comm;
+use trace::thread::{Mode, Thread};
 
 /// A row a process.
 pub const PROCESSES: Schema = Schema {

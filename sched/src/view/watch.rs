@@ -4,16 +4,16 @@
 //! where their time went.
 
 use super::{ancestors, View};
-use crate::event::{Timed, What};
-use crate::fact::Fact;
-use crate::state::State;
-use crate::table::{column, milliseconds, Out, Schema, Table, Unit};
-use crate::task::{Comm, TaskId};
-use crate::thread::Mode;
 use abi::events::life::CLONE_THREAD;
 use abi::events::{Event, IrqClass};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
+use trace::event::{Timed, What};
+use trace::fact::Fact;
+use trace::state::State;
+use trace::table::{column, milliseconds, Out, Schema, Table, Unit};
+use trace::task::{Comm, TaskId};
+use trace::thread::Mode;
 
 /// What happened to a watched process.
 pub const LIFE: Schema = Schema {

@@ -3,7 +3,7 @@
 //! Random histories for several tests.
 
 use abi::events::{Context, Prio, State};
-use sched::model::{Doing, Leave, Model};
+use trace::model::{Doing, Leave, Model};
 
 /// xorshift64*: the same histories in every run.
 pub struct Random(pub u64);

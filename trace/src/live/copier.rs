@@ -25,9 +25,6 @@ use std::time::{Duration, Instant};
 /// Records copied at a time: 256 KiB.
 const BATCH: usize = 8_192;
 
-/// Looks at its rings at least this often, in ms, so that what is seen is not older.
-const LOOK_MS: u16 = 50;
-
 /// Reads the headers' counts, and looks for CPUs that have come, this often.
 const COUNTS: Duration = Duration::from_secs(1);
 
@@ -137,6 +134,8 @@ pub struct Copier {
     feeds: Vec<Feed>,
     missing: Vec<u32>,
     start_ns: u64,
+    /// Looks at its rings at least this often, so that what is seen is not older.
+    look: Duration,
     stop: Arc<AtomicBool>,
     to: SyncSender<Batch>,
 }
@@ -152,10 +151,11 @@ impl Copier {
         device: Device,
         cpus: Range<u32>,
         start_ns: u64,
+        look: Duration,
         stop: Arc<AtomicBool>,
         to: SyncSender<Batch>,
     ) -> Result<Self, DeviceError> {
-        let mut copier = Copier { index, device, feeds: vec![], missing: cpus.collect(), start_ns, stop, to };
+        let mut copier = Copier { index, device, feeds: vec![], missing: cpus.collect(), start_ns, look, stop, to };
         copier.find_rings()?;
         Ok(copier)
     }
@@ -224,9 +224,9 @@ impl Copier {
         }
         let mut descriptors = [PollFd::new(self.device.as_fd(), PollFlags::POLLIN)];
         if self.feeds.is_empty()
-            || matches!(poll(&mut descriptors, PollTimeout::from(LOOK_MS)), Err(errno) if errno != Errno::EINTR)
+            || matches!(poll(&mut descriptors, PollTimeout::try_from(self.look).unwrap_or(PollTimeout::MAX)), Err(errno) if errno != Errno::EINTR)
         {
-            std::thread::sleep(Duration::from_millis(LOOK_MS.into()));
+            std::thread::sleep(self.look);
         }
     }
 }

@@ -3,14 +3,18 @@
 //! Makes chunks of events.
 
 use super::{checkpoint, columns, FIRST_OTHER_TAG, TAG_CHECKPOINT, TAG_EVENTS, TAG_SAMPLES};
-use crate::event::Timed;
+use crate::event::{Timed, What};
+use crate::fact::Fact;
+use crate::losses::Losses;
 use crate::state::State;
 use format::chunked::{Packer, Span};
 use std::io;
 
 /// Makes chunks of events.
 pub struct Chunker {
-    state: State,
+    /// What is known so far, where each chunk is to begin with it.
+    state: Option<State>,
+    losses: Losses,
     columns: columns::Columns,
     checkpoint: Vec<u8>,
     samples: Vec<u8>,
@@ -18,21 +22,22 @@ pub struct Chunker {
     first_ns: Option<u64>,
     last_ns: u64,
     packer: Packer,
-    facts: Vec<crate::fact::Fact>,
+    facts: Vec<Fact>,
 }
 
 impl Chunker {
-    /// Begins with nothing known.
+    /// Makes a file that is read from its beginning. It begins with nothing known, and what is known later follows from
+    /// the events: that is left to the reader.
     ///
     /// # Errors
     ///
     /// zstd has no memory.
     pub fn new() -> io::Result<Self> {
-        let state = State::new();
         let mut first = vec![];
-        checkpoint::write(&state, &mut first);
+        checkpoint::write(&State::new(), &mut first);
         Ok(Chunker {
-            state,
+            state: None,
+            losses: Losses::default(),
             columns: columns::Columns::new(),
             checkpoint: first,
             samples: vec![],
@@ -44,25 +49,34 @@ impl Chunker {
         })
     }
 
-    /// What is known so far.
-    pub fn state(&self) -> &State {
-        &self.state
+    /// Makes chunks with any of which a file may begin: each has a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// zstd has no memory.
+    pub fn with_checkpoints() -> io::Result<Self> {
+        Ok(Chunker { state: Some(State::new()), ..Self::new()? })
     }
 
-    /// What is known so far, to add losses that no event tells.
-    pub fn state_mut(&mut self) -> &mut State {
-        &mut self.state
+    /// What is missing so far.
+    pub fn losses(&self) -> Losses {
+        self.losses
     }
 
-    /// What followed from the last event.
-    pub fn facts(&self) -> &[crate::fact::Fact] {
+    /// What followed from the last event. Nothing without checkpoints.
+    pub fn facts(&self) -> &[Fact] {
         &self.facts
     }
 
     /// Takes the next event, in the order of time.
     pub fn push(&mut self, timed: &Timed) {
-        self.facts.clear();
-        self.state.apply(timed, &mut self.facts);
+        if let Some(state) = &mut self.state {
+            self.facts.clear();
+            state.apply(timed, &mut self.facts);
+        }
+        if let What::Lost(lost) = &timed.what {
+            self.losses.lose(lost);
+        }
         self.columns.push(timed);
         self.first_ns.get_or_insert(timed.ns);
         self.last_ns = self.last_ns.max(timed.ns);
@@ -122,7 +136,9 @@ impl Chunker {
         self.others.clear();
         self.first_ns = None;
         self.checkpoint.clear();
-        checkpoint::write(&self.state, &mut self.checkpoint);
+        if let Some(state) = &self.state {
+            checkpoint::write(state, &mut self.checkpoint);
+        }
         Ok(chunk)
     }
 }

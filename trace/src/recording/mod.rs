@@ -2,7 +2,7 @@
 
 //! Recordings of events, in the container that all recordings have: see [`format::chunked`].
 //!
-//! A chunk has a checkpoint (1), events (2) and samples (3); tags from 16 on are other programs' sections. A checkpoint is what
+//! A chunk may have a checkpoint (1), events (2) and samples (3); tags from 16 on are other programs' sections. A checkpoint is what
 //! the state machine knew when the chunk began, so that a file may begin with any chunk: the flight recorder drops old
 //! ones.
 
@@ -16,7 +16,7 @@ mod reader;
 pub use chunker::Chunker;
 pub use error::FormatError;
 pub use header::Header;
-pub use reader::{payload, Chunk, End, Reader};
+pub use reader::{open, payload, Chunk, End, Reader};
 
 use format::chunked::Family;
 

@@ -5,8 +5,11 @@
 use super::{checkpoint, columns, FormatError, Header, FAMILY, TAG_CHECKPOINT, TAG_EVENTS, TAG_SAMPLES};
 use crate::event::Timed;
 use crate::state::State;
+use anyhow::Context as _;
 use format::chunked::{self, sections};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
 
 /// A part of a recording.
 #[derive(Debug)]
@@ -66,6 +69,15 @@ impl<R: Read> Reader<R> {
         self.end.as_ref()
     }
 
+    /// How it ended, where that is worth a word.
+    pub fn ending(&self) -> Option<String> {
+        match self.end() {
+            Some(End::CutOff) => Some("the recording was cut off: its writer did not come to its end".into()),
+            Some(End::Damaged(error)) => Some(format!("{error}; what stands before that was read")),
+            Some(End::Whole) | None => None,
+        }
+    }
+
     /// The next chunk; none after the last that can be read.
     ///
     /// # Errors
@@ -98,6 +110,17 @@ impl<R: Read> Reader<R> {
             }
         }
     }
+}
+
+/// Reads a recording from its beginning.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no recording.
+pub fn open(path: &Path) -> anyhow::Result<Reader<BufReader<File>>> {
+    let failed = || path.display().to_string();
+    let file = File::open(path).with_context(failed)?;
+    Reader::new(BufReader::with_capacity(1 << 16, file)).with_context(failed)
 }
 
 /// Understands the payload of a chunk.
@@ -158,10 +181,13 @@ mod tests {
     }
 
     fn recorded(model: &Model, chunk_events: u32) -> Vec<u8> {
+        recorded_by(Chunker::with_checkpoints().unwrap(), model, chunk_events)
+    }
+
+    fn recorded_by(mut chunker: Chunker, model: &Model, chunk_events: u32) -> Vec<u8> {
         let mut file = vec![];
         let header = Header { host: "here".into(), cpus: 2, ..Header::default() };
         header.write(&mut file).unwrap();
-        let mut chunker = Chunker::new().unwrap();
         for timed in &model.events {
             chunker.push(timed);
             if chunker.events() >= chunk_events {
@@ -191,6 +217,18 @@ mod tests {
         assert_eq!(events, model.events);
         assert!(matches!(end, End::Whole));
         assert_eq!(Reader::new(&file[..]).unwrap().header().host, "here");
+    }
+
+    #[test]
+    fn without_checkpoints_the_events_are_the_same_and_the_file_is_smaller() {
+        let model = model();
+        let file = recorded_by(Chunker::new().unwrap(), &model, 100);
+        assert_eq!(read(&file).0, model.events);
+        assert!(file.len() < recorded(&model, 100).len());
+        let mut reader = Reader::new(&file[..]).unwrap();
+        let known = |chunk: Chunk| chunk.checkpoint.threads().count();
+        let first = reader.next_chunk().unwrap().map(known);
+        assert_eq!((first, reader.next_chunk().unwrap().map(known)), (Some(0), Some(0)));
     }
 
     #[test]

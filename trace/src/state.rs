@@ -18,6 +18,7 @@
 
 use crate::event::{Timed, What};
 use crate::fact::{Ended, Fact, Sleep, Slice, Wait};
+use crate::losses::Losses;
 use crate::task::{Comm, TaskId};
 use crate::thread::{Blocked, Cause, Mode, Thread, Waker};
 use crate::total::Total;
@@ -99,21 +100,6 @@ pub struct Span {
     pub from: u64,
     /// To, ns.
     pub to: u64,
-}
-
-/// What is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Records that were overwritten before they were read, or for which there was no room.
-    pub records: u64,
-    /// Gaps that these make.
-    pub gaps: u64,
-    /// Records that came later than the merge waits; they are in all figures, but out of order.
-    pub late: u64,
-    /// Records of a kind that this program does not know.
-    pub unknown: u64,
-    /// Lines that could not be printed as fast as things happened.
-    pub unprinted: u64,
 }
 
 /// What a checkpoint says.
@@ -224,8 +210,7 @@ impl State {
             What::Event(event) => self.event(timed.ns, timed.cpu, event, facts),
             What::Path(_) => {}
             What::Lost(lost) => {
-                self.losses.records = self.losses.records.saturating_add(lost.records);
-                self.losses.gaps += 1;
+                self.losses.lose(lost);
                 self.epoch = self.epoch.wrapping_add(1);
                 self.gap_until = self.gap_until.max(lost.until_ns);
                 let cpu = &mut self.cpus[timed.cpu as usize];

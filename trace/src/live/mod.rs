@@ -12,7 +12,6 @@
 //! of these times, less the slack. So a silent CPU holds nothing up, and a slow copier nothing but itself.
 
 mod copier;
-pub mod patient;
 
 use crate::event::{Timed, What};
 use crate::merge::{Merger, SLACK_NS};
@@ -36,6 +35,27 @@ const BATCHES: usize = 64;
 
 /// After a loss, a snapshot heals what the short counters lost, but not more often than this.
 const HEAL: Duration = Duration::from_secs(1);
+
+/// How long a program waits for events before it looks at signals and the time.
+pub const LOOK: Duration = Duration::from_millis(50);
+
+/// How soon events are wanted. Either way they are copied before a ring is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As they happen: not later than [`LOOK`].
+    Prompt,
+    /// Within half a second: on an idle machine, looking more often is most of what this would cost.
+    Relaxed,
+}
+
+impl Pace {
+    fn look(self) -> Duration {
+        match self {
+            Pace::Prompt => LOOK,
+            Pace::Relaxed => 10 * LOOK,
+        }
+    }
+}
 
 /// Live events cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +109,7 @@ impl<'a> Live<'a> {
     /// # Errors
     ///
     /// [`LiveError`]; nothing is traced then.
-    pub fn start(device: &'a Device, path: &Path, options: &TraceOptions) -> Result<Self, LiveError> {
+    pub fn start(device: &'a Device, path: &Path, options: &TraceOptions, pace: Pace) -> Result<Self, LiveError> {
         let trace = Trace::start(device, options)?;
         let (start_boottime_ns, cpus) = (trace.started().start_boottime_ns, trace.started().cpus);
         let stop = Arc::new(AtomicBool::new(false));
@@ -99,7 +119,8 @@ impl<'a> Live<'a> {
             let cpus = first..(first + RINGS_PER_THREAD).min(cpus);
             // A file of its own: the positions that poll(2) goes by are the file's.
             let device = Device::open(path)?;
-            let copier = Copier::new(index, device, cpus, start_boottime_ns, Arc::clone(&stop), sender.clone())?;
+            let copier =
+                Copier::new(index, device, cpus, start_boottime_ns, pace.look(), Arc::clone(&stop), sender.clone())?;
             let thread = std::thread::Builder::new().name(format!("copier/{first}")).spawn(move || copier.run());
             copiers.push(thread.map_err(|error| LiveError::Copier(error.to_string()))?);
         }
