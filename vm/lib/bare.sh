@@ -147,5 +147,10 @@ bare_verdict() {
         [[ $counted =~ ^[1-9][0-9]*\ passed,\ 0\ failed ]] || { echo "ended well without having counted: '$counted'"; return 1; }
         printf '%s\n' "$counted"
         ;;
+    deb)
+        counted=$(bare_enter find "$1/root$(bare_home "$2")/mp3/out/deb" -name '*.deb' -printf '%f\n' 2>/dev/null | sort | xargs)
+        [[ $counted == *mp3-dkms_*mp3_* ]] || { echo "ended well without its packages: '$counted'"; return 1; }
+        printf 'made %s\n' "$counted"
+        ;;
     esac
 }
