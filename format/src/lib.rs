@@ -31,6 +31,8 @@ pub mod error;
 pub mod flags;
 pub mod input;
 pub mod json;
+#[cfg(feature = "chunked")]
+pub mod mappings;
 pub mod number;
 pub mod processes;
 pub mod profile;
