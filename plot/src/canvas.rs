@@ -12,7 +12,7 @@ use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, Shape
 
 /// plotters places everything on whole units. Drawn eight times as large as it is shown, lines keep eighths of a pixel and
 /// slow curves their smoothness.
-const SCALE: f64 = 8.0;
+pub const SCALE: f64 = 8.0;
 
 /// plotters writes fonts smaller than asked for, by this factor.
 const FONT_CORRECTION: f64 = 1.24;

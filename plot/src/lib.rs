@@ -14,6 +14,7 @@
 //! | [`number`], [`axis`], [`palette`] | how numbers, scales and lines look |
 //! | [`canvas`], [`panel`] | the paper, and one pair of axes on it |
 //! | [`figure`] | the figures of a profile, and what any figure is made of |
+//! | `layer` | pixels on a figure (feature `png`) |
 //! | `raster` | SVG to PNG, without a font of the system (feature `png`) |
 //! | [`save`] | a figure to files |
 
@@ -22,6 +23,8 @@ pub mod canvas;
 pub mod cli;
 pub mod figure;
 pub mod interval;
+#[cfg(feature = "png")]
+pub mod layer;
 pub mod number;
 pub mod palette;
 pub mod panel;

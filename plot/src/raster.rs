@@ -2,12 +2,13 @@
 
 //! SVG to PNG, with DejaVu Sans compiled in: the picture is the same on every machine, with or without fonts.
 
-use resvg::tiny_skia::{Pixmap, Transform};
+use crate::layer::Layer;
+use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
 use resvg::usvg::{fontdb, Options, Tree};
 use std::sync::{Arc, OnceLock};
 
 /// Pixels of the PNG for each logical pixel of the figure: sharp on dense screens and in print.
-const ZOOM: f32 = 2.0;
+pub const ZOOM: f32 = 2.0;
 
 /// A figure could not be turned into pixels.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +29,25 @@ pub enum RasterError {
 /// # Errors
 /// The SVG cannot be read, or the PNG not be encoded.
 pub fn png(svg: &str) -> Result<Vec<u8>, RasterError> {
+    layered(svg, None)
+}
+
+/// Renders `svg` with `layer` on top of it and returns the bytes of a PNG file.
+///
+/// # Errors
+/// As [`png`].
+pub fn layered(svg: &str, layer: Option<&Layer>) -> Result<Vec<u8>, RasterError> {
     let options = Options { fontdb: fonts(), ..Options::default() };
     let tree = Tree::from_str(svg, &options)?;
     let size = tree.size().to_int_size().scale_by(ZOOM).ok_or(RasterError::Size)?;
     let mut pixels = Pixmap::new(size.width(), size.height()).ok_or(RasterError::Size)?;
     resvg::render(&tree, Transform::from_scale(ZOOM, ZOOM), &mut pixels.as_mut());
+    if let Some((layer, image)) = layer.and_then(|layer| Some((layer, layer.pixmap()?))) {
+        let (across, down) = (layer.width as f32 * ZOOM, layer.height as f32 * ZOOM);
+        let scale = Transform::from_scale(across / image.width() as f32, down / image.height() as f32);
+        let place = scale.post_translate(layer.left as f32 * ZOOM, layer.top as f32 * ZOOM);
+        pixels.draw_pixmap(0, 0, image.as_ref(), &PixmapPaint::default(), place, None);
+    }
     pixels.encode_png().map_err(|error| RasterError::Encode(error.to_string()))
 }
 

@@ -9,9 +9,10 @@ use crate::canvas::{paint, Canvas, CanvasError, Type};
 use crate::palette::MUTED;
 use crate::panel::{draw_legend, legend_height, Frame, Horizontal, Panel, Pen};
 
-const WIDTH: f64 = 960.0;
+/// Width of every figure, in logical pixels.
+pub const WIDTH: f64 = 960.0;
 /// Space left and right of words.
-const MARGIN: f64 = 24.0;
+pub const MARGIN: f64 = 24.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 28.0;
 /// Baseline distance of subtitles and captions.
@@ -63,15 +64,22 @@ impl Figure {
 }
 
 /// The words around what is drawn.
-struct Sheet<'a> {
-    title: &'a str,
-    subtitle: &'a [String],
-    caption: &'a [String],
+#[derive(Debug, Clone, Copy)]
+pub struct Sheet<'a> {
+    /// What it shows.
+    pub title: &'a str,
+    /// The totals, a line each.
+    pub subtitle: &'a [String],
+    /// Definitions and what else a reader must know, a paragraph each.
+    pub caption: &'a [String],
 }
 
 impl Sheet<'_> {
     /// The figure as SVG; `draw` gets the upper edge of the `height` that it asked for.
-    fn svg(
+    ///
+    /// # Errors
+    /// What `draw` returns.
+    pub fn svg(
         &self,
         height: f64,
         draw: impl FnOnce(&Canvas<'_>, f64) -> Result<(), CanvasError>,
