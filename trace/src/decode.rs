@@ -58,6 +58,9 @@ impl Decoder {
                     emit(Timed { ns: *at, cpu, what: What::Path(path) });
                     self.exec = None;
                 }
+            } else {
+                // Of another record, such as a mapping: as it is.
+                emit(Timed { ns, cpu, what: What::Event(record.event) });
             }
             return;
         }
@@ -82,7 +85,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use abi::events::{Switch, Text};
+    use abi::events::{MapFile, Switch, Text};
 
     fn words(time: u64, event: Event) -> Words {
         Record { time, event }.encode()
@@ -136,6 +139,17 @@ mod tests {
 
         let broken = [words(6, exec(33, 33)), texts[0], words(7, Event::Switch(Switch::default())), texts[1]];
         assert!(all(&mut decoder, &broken).iter().all(|timed| !matches!(timed.what, What::Path(_))));
+    }
+
+    #[test]
+    fn a_text_that_is_no_path_of_a_program_is_passed_on() {
+        let text = Event::Text(Text { bytes: *b"/usr/lib/libc.so.6\0\0\0\0\0\0" });
+        let mapping = Event::MapFile(MapFile { inode: 7, ..MapFile::default() });
+        let events = all(&mut Decoder::new(0, 0), &[words(5, mapping), words(5, text)]);
+        assert_eq!(
+            events.iter().map(|timed| &timed.what).collect::<Vec<_>>(),
+            [&What::Event(mapping), &What::Event(text)]
+        );
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Unit {
     Id,
     /// ns; people read ms.
     Time,
+    /// ns; people read us: of what is over in a moment.
+    Micros,
     /// A share from 0 to 1; people read percent.
     Share,
     /// Any number with a fraction.
@@ -119,6 +121,7 @@ impl Value {
     fn text(&self, unit: Unit) -> String {
         match (self, unit) {
             (Value::Int(ns), Unit::Time) => milliseconds(*ns),
+            (Value::Int(ns), Unit::Micros) => format!("{}.{}", ns / 1_000, ns / 100 % 10),
             (Value::Int(value), _) => value.to_string(),
             (Value::Real(value), Unit::Share) => format!("{:.1}", value * 100.0),
             (Value::Real(value), _) if value.abs() >= 1000.0 => format!("{value:.0}"),

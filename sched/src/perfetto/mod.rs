@@ -141,6 +141,29 @@ impl<W: Write> Exporter<W> {
         self.to.write_all(&bytes)
     }
 
+    /// Adds a track of another's events.
+    ///
+    /// # Errors
+    ///
+    /// The trace cannot be written.
+    pub fn track(&mut self, track: proto::TrackDescriptor) -> io::Result<()> {
+        self.packet(proto::Packet { track_descriptor: Some(track), ..proto::Packet::default() })
+    }
+
+    /// Adds an event to such a track; the time is CLOCK_BOOTTIME, ns.
+    ///
+    /// # Errors
+    ///
+    /// The trace cannot be written.
+    pub fn track_event(&mut self, ns: u64, event: proto::TrackEvent) -> io::Result<()> {
+        self.packet(proto::Packet {
+            timestamp: Some(ns),
+            timestamp_clock_id: Some(BOOTTIME),
+            track_event: Some(event),
+            ..proto::Packet::default()
+        })
+    }
+
     /// What was known when the recording began.
     pub fn begin(&mut self, state: State) {
         let names: Vec<_> = state
@@ -417,6 +440,7 @@ impl<W: Write> Exporter<W> {
                     kind: Some(COUNTER),
                     track_uuid: Some(track),
                     counter_value: Some(i64::try_from(value).unwrap_or(i64::MAX)),
+                    ..proto::TrackEvent::default()
                 }),
                 ..proto::Packet::default()
             })?;

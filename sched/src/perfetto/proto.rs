@@ -303,6 +303,9 @@ pub struct TrackDescriptor {
     /// A process's track.
     #[prost(message, optional, tag = "3")]
     pub process: Option<ProcessDescriptor>,
+    /// A thread's track.
+    #[prost(message, optional, tag = "4")]
+    pub thread: Option<ThreadDescriptor>,
     /// The track below which it is.
     #[prost(uint64, optional, tag = "5")]
     pub parent_uuid: Option<u64>,
@@ -319,6 +322,17 @@ pub struct ProcessDescriptor {
     pub pid: Option<i32>,
 }
 
+/// `ThreadDescriptor`.
+#[derive(Clone, PartialEq, Message)]
+pub struct ThreadDescriptor {
+    /// Its process.
+    #[prost(int32, optional, tag = "1")]
+    pub pid: Option<i32>,
+    /// Its PID.
+    #[prost(int32, optional, tag = "2")]
+    pub tid: Option<i32>,
+}
+
 /// `CounterDescriptor`.
 #[derive(Clone, PartialEq, Message)]
 pub struct CounterDescriptor {
@@ -330,13 +344,35 @@ pub struct CounterDescriptor {
 /// `TrackEvent`.
 #[derive(Clone, PartialEq, Message)]
 pub struct TrackEvent {
-    /// 4: a counter's value.
+    /// What else is known of a slice.
+    #[prost(message, repeated, tag = "4")]
+    pub debug_annotations: Vec<DebugAnnotation>,
+    /// 1: a slice begins, 2: it ends, 4: a counter's value.
     #[prost(int32, optional, tag = "9")]
     pub kind: Option<i32>,
     /// Its track.
     #[prost(uint64, optional, tag = "11")]
     pub track_uuid: Option<u64>,
+    /// What a slice is called.
+    #[prost(string, optional, tag = "23")]
+    pub name: Option<String>,
     /// The value.
     #[prost(int64, optional, tag = "30")]
     pub counter_value: Option<i64>,
+}
+
+/// `DebugAnnotation`.
+#[derive(Clone, PartialEq, Message)]
+pub struct DebugAnnotation {
+    /// What it says.
+    #[prost(string, optional, tag = "6")]
+    pub string_value: Option<String>,
+    /// What it is called.
+    #[prost(string, optional, tag = "10")]
+    pub name: Option<String>,
+}
+
+/// Something that is known of a slice.
+pub fn annotation(name: &str, value: impl Into<String>) -> DebugAnnotation {
+    DebugAnnotation { name: Some(name.into()), string_value: Some(value.into()) }
 }

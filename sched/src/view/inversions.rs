@@ -13,15 +13,15 @@
 //! Ranks are those of [`Rank`]: nice levels are one rank, and no inversion is possible between them.
 
 use super::{Filter, View};
-use crate::event::{Timed, What};
-use crate::fact::{Fact, Sleep};
-use crate::state::State;
 use crate::syscall;
-use crate::table::{column, milliseconds, Out, Schema, Table, Unit, Value};
-use crate::task::{Comm, Rank, TaskId};
 use abi::events::{Context, Event};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
+use trace::event::{Timed, What};
+use trace::fact::{Fact, Sleep};
+use trace::state::State;
+use trace::table::{column, milliseconds, Out, Schema, Table, Unit, Value};
+use trace::task::{Comm, Rank, TaskId};
 
 /// A row an inversion, at its end.
 pub const INVERSION: Schema = Schema {
