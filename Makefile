@@ -15,8 +15,8 @@ GUEST := $(OUT)/vm
 # Where Kbuild puts its objects, instead of beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
-PROGRAMS := work userapp monitor plot sched
-GUEST_PROGRAMS := work userapp monitor sched
+PROGRAMS := work userapp monitor plot sched faults
+GUEST_PROGRAMS := work userapp monitor sched faults
 # What `make demo` runs in the guest.
 DEMO_PROGRAMS := work userapp monitor
 # Static, since the guest has no libraries; without debug information, since it is held in memory.
@@ -46,7 +46,7 @@ module: ## mp3.ko for the running kernel
 
 programs: ## the programs for this machine
 	@mkdir -p $(OUT)
-	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS)) --features sched/full
+	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS)) --features sched/full,faults/full
 	@cp $(addprefix target/release/,$(PROGRAMS)) $(OUT)/
 
 install: ## installs what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)

@@ -15,8 +15,12 @@ const LAYERS: &[&[&str]] = &[
     &["format"],
     // What programs are made of.
     &["client", "plot", "work"],
+    // The events as a stream, live or recorded.
+    &["trace"],
     // The programs.
     &["monitor", "sched", "userapp"],
+    // What looks at the events that sched reads.
+    &["faults"],
     // The studies; what tests in the virtual machine are made of.
     &["judge", "studies"],
     &["testkit"],
