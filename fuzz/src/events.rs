@@ -57,7 +57,7 @@ fn look(events: &[Timed], begin: impl Fn() -> trace::state::State) {
 }
 
 /// The records of two rings, of any words.
-fn rings(bytes: &mut Bytes) -> Vec<Timed> {
+pub(crate) fn rings(bytes: &mut Bytes) -> Vec<Timed> {
     let start = bytes.number();
     let mut decoders = [Decoder::new(0, start), Decoder::new(1, start)];
     let mut merger = Merger::new();
@@ -65,7 +65,12 @@ fn rings(bytes: &mut Bytes) -> Vec<Timed> {
         let how = bytes.byte();
         let decoder = &mut decoders[usize::from(how & 1)];
         // Most kinds are known ones, and most times go on.
-        let kind = if how & 2 == 0 { u64::from(how >> 4) } else { u64::from(bytes.byte()) };
+        let kind = match how & 10 {
+            0 | 8 => u64::from(how >> 4),
+            // Those of page faults.
+            10 => 32 + u64::from(how >> 4 & 7),
+            _ => u64::from(bytes.byte()),
+        };
         let time = decoder.last_ns().wrapping_add(bytes.number()) & ((1 << 56) - 1);
         let words = [time << 8 | kind, bytes.number(), bytes.number(), bytes.number()];
         if how & 12 == 12 {

@@ -12,6 +12,7 @@
 //! | [`ring`] | [`abi::header`] and [`abi::ring`], while the memory changes | likewise |
 //! | [`recording`] | `monitor`, from the ring to every format | likewise |
 //! | [`events`] | `sched`: rings, recordings, to every view and export | likewise, or the author of the file |
+//! | [`faults`] | `faults`: mappings, names of JITs, perf's records, records of faults, to every view | likewise, or any user |
 //! | [`profile`] | `plot`: text, CSV, gzip, classic | the author of the file |
 //! | [`figure`] | `plot`, to the picture | likewise |
 
@@ -22,6 +23,7 @@ mod hostile;
 
 pub mod command;
 pub mod events;
+pub mod faults;
 pub mod figure;
 pub mod profile;
 pub mod record;
@@ -32,9 +34,10 @@ pub mod ring;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("command", command::check),
     ("events", events::check),
+    ("faults", faults::check),
     ("figure", figure::check),
     ("profile", profile::check),
     ("record", record::check),
