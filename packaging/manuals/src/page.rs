@@ -18,7 +18,7 @@ pub struct Page {
 pub fn pages(command: &Command) -> Vec<Page> {
     let described: Vec<Command> = [command]
         .into_iter()
-        .chain(command.get_subcommands().filter(|sub| sub.get_name() != "help"))
+        .chain(command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()))
         .cloned()
         .collect();
     let related: Vec<String> = described.iter().map(display_name).collect();

@@ -16,7 +16,8 @@ pub struct Program {
 }
 
 /// What is installed.
-pub const PROGRAMS: [Program; 5] = [
+pub const PROGRAMS: [Program; 6] = [
+    Program { name: "faults", installed: "mp3-faults", parsed: faults::cli::Cli::command },
     Program { name: "monitor", installed: "mp3-monitor", parsed: monitor::cli::Cli::command },
     Program { name: "plot", installed: "mp3-plot", parsed: plot::cli::Arguments::command },
     Program { name: "sched", installed: "mp3-sched", parsed: sched::cli::Cli::command },
