@@ -10,6 +10,7 @@
 
 #[path = "../abi.rs"]
 mod abi;
+mod fault_records;
 mod filter;
 mod recorder;
 

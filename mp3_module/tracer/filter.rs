@@ -61,6 +61,11 @@ impl Filter {
         }
     }
 
+    /// The bits: [`FILTER_WORDS`] words, for as long as this value is.
+    pub(crate) fn bits(&self) -> *const AtomicU64 {
+        self.bits
+    }
+
     #[inline(always)]
     fn word(&self, tgid: i32) -> &AtomicU64 {
         // SAFETY: By the type invariant: the index is less than `FILTER_WORDS`.

@@ -11,6 +11,7 @@
 //! chardev  START, STOP, SNAPSHOT, mmap, poll
 //!   -> Session   what an open file has started                  } in process context,
 //!        -> probes    which are registered                      } under one mutex
+//!        -> faults    those of page faults (fault.c, fault_records)
 //!        -> rings     the memory; CPU hotplug                   }
 //!        -> snapshot, threads   what every thread is and has counted
 //! ```
@@ -21,6 +22,7 @@
 //! mutex held, which `mmap` takes with the lock of its address space held.
 
 mod errno;
+mod faults;
 mod ffi;
 mod filter;
 mod probes;
@@ -37,6 +39,7 @@ use crate::abi::events::{Kind, Kinds};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 use errno::{ealready, enodata};
+use faults::FaultProbes;
 use filter::{Comm, Filter};
 use kernel::bindings;
 use kernel::fs::File;
@@ -71,6 +74,7 @@ struct State {
 
 /// What the sessions share.
 struct Recording {
+    faults: FaultProbes,
     probes: Probes,
     rings: KBox<Rings>,
     sessions: KVec<Active>,
@@ -217,7 +221,12 @@ impl Recording {
             discards: request.mode == MODE_DISCARD,
             filtered,
         };
-        Ok(Recording { probes: Probes::new(filtered), rings: Rings::new(plan)?, sessions: KVec::new() })
+        Ok(Recording {
+            faults: FaultProbes::default(),
+            probes: Probes::new(filtered),
+            rings: Rings::new(plan)?,
+            sessions: KVec::new(),
+        })
     }
 
     /// What all sessions want.
@@ -237,6 +246,10 @@ impl Recording {
             }
         }
         self.probes.add(kinds)?;
+        if let Err(error) = self.faults.add(kinds, self.rings.filter()) {
+            self.probes.retain(before);
+            return Err(error);
+        }
         if let Some(filter) = self.rings.filter() {
             match &request.filter {
                 Some(chosen) => chosen.mark(filter),
@@ -263,6 +276,7 @@ impl Recording {
         let index = self.sessions.iter().position(|session| session.file == file).ok_or_else(enodata)?;
         let _ = self.sessions.remove(index);
         let kinds = self.kinds();
+        self.faults.retain(kinds);
         self.probes.retain(kinds);
         self.rings.publish_kinds(kinds);
         Ok(())

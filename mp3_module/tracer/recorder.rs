@@ -72,6 +72,12 @@ impl RingWords {
         Place(unsafe { self.start.add(self.record_index(index) & !WITHIN) })
     }
 
+    /// Records that there is room for.
+    #[inline(always)]
+    pub(crate) fn records(&self) -> u64 {
+        (self.record_mask.wrapping_add(1) / EVENT_WORDS) as u64
+    }
+
     /// Raises a count, which only this CPU does.
     #[inline(always)]
     pub(crate) fn count(&self, index: usize, events: u64) {
@@ -143,8 +149,8 @@ impl WriteWords for RingWords {
     }
 }
 
-/// Records that one event makes at most: an execve with the longest path that is recorded.
-pub(crate) const RECORDS_MAX: u64 = 11;
+/// Records that one event makes at most: a mapping with the longest path that is recorded.
+pub(crate) const RECORDS_MAX: u64 = 12;
 
 /// Interrupts inside of one another that are remembered: a softirq, a device's interrupt, the timer's, and room.
 pub(crate) const IRQ_DEPTH: usize = 8;

@@ -39,8 +39,7 @@
 
 #include "tracepoints.h"
 
-/* The recorder of this CPU; NULL where nothing is to be recorded. */
-static DEFINE_PER_CPU(struct mp3_recorder *, recorder_live);
+DEFINE_PER_CPU(struct mp3_recorder *, mp3_recorder_live);
 /*
  * The same for switches, which need to know of the running thread when it came: so each CPU begins in one moment in which
  * it does not switch.
@@ -189,7 +188,7 @@ static __always_inline void record_sched_waking(bool filtered, struct task_struc
 	/* It did not sleep: it only takes back that it was about to. Interrupts may be on. */
 	if (wakee == waker)
 		return;
-	recorder = this_cpu_read(recorder_live);
+	recorder = this_cpu_read(mp3_recorder_live);
 	if (unlikely(!recorder))
 		return;
 	/*
@@ -220,7 +219,7 @@ PROBES(sched_waking, (void *data, struct task_struct *p), ARGUMENTS(p))
 /* From CPU in bits 0 to 15, to CPU in 16 to 31, `forced` in bit 32, the context in bits 33 and 34. */
 static __always_inline void record_sched_migrate_task(bool filtered, struct task_struct *p, int dest_cpu)
 {
-	struct mp3_recorder *recorder = this_cpu_read(recorder_live);
+	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 	unsigned int from = task_cpu(p);
 	u64 places = (u16)from | (u32)(u16)dest_cpu << 16;
 
@@ -234,7 +233,7 @@ PROBES(sched_migrate_task, (void *data, struct task_struct *p, int dest_cpu), AR
 
 static __always_inline void record_sched_pi_setprio(bool filtered, struct task_struct *tsk, struct task_struct *pi_task)
 {
-	struct mp3_recorder *recorder = this_cpu_read(recorder_live);
+	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
 	if (likely(recorder))
 		ENCODE(priority, recorder, tsk, pi_task, current, interrupt_context_level());
@@ -250,7 +249,7 @@ static __always_inline void record_task_newtask(bool filtered, struct task_struc
 	/* The child does not run yet; only its creator could rename it. */
 	strscpy_pad(comm, task->comm, sizeof(comm));
 	local_irq_save(flags);
-	recorder = this_cpu_read(recorder_live);
+	recorder = this_cpu_read(mp3_recorder_live);
 	if (likely(recorder))
 		ENCODE(newtask, recorder, task, current, clone_flags, comm);
 	local_irq_restore(flags);
@@ -264,7 +263,7 @@ static __always_inline void record_sched_process_exec(bool filtered, struct task
 	unsigned long flags;
 
 	local_irq_save(flags);
-	recorder = this_cpu_read(recorder_live);
+	recorder = this_cpu_read(mp3_recorder_live);
 	if (likely(recorder))
 		ENCODE(exec, recorder, p, old_pid, bprm->filename);
 	local_irq_restore(flags);
@@ -279,7 +278,7 @@ static __always_inline void record_sched_process_exit(bool filtered, struct task
 
 	local_irq_save(flags);
 	rcu_read_lock();
-	recorder = this_cpu_read(recorder_live);
+	recorder = this_cpu_read(mp3_recorder_live);
 	if (likely(recorder))
 		ENCODE(exit, recorder, p, rcu_dereference(p->real_parent), group_dead);
 	rcu_read_unlock();
@@ -296,7 +295,7 @@ static __always_inline void record_task_rename(bool filtered, struct task_struct
 	/* The new name may be shorter than what has room for it, and what follows may be anything. */
 	strscpy_pad(padded, comm, sizeof(padded));
 	local_irq_save(flags);
-	recorder = this_cpu_read(recorder_live);
+	recorder = this_cpu_read(mp3_recorder_live);
 	if (likely(recorder))
 		ENCODE(rename, recorder, task, padded);
 	local_irq_restore(flags);
@@ -310,7 +309,7 @@ PROBES(task_rename, (void *data, struct task_struct *task, const char *comm), AR
 
 static __always_inline void record_irq_entry(u32 irq)
 {
-	struct mp3_recorder *recorder = this_cpu_read(recorder_live);
+	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
 	if (likely(recorder))
 		mp3_trace_irq_entry(recorder, irq);
@@ -318,7 +317,7 @@ static __always_inline void record_irq_entry(u32 irq)
 
 static __always_inline void record_irq_exit(bool filtered, u32 irq)
 {
-	struct mp3_recorder *recorder = this_cpu_read(recorder_live);
+	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
 	if (likely(recorder))
 		ENCODE(irq_exit, recorder, irq, current);
@@ -461,7 +460,7 @@ static void start(unsigned int cpu, const struct task_struct *running)
 		mp3_trace_switch_from(recorder, running);
 		per_cpu(recorder_switching, cpu) = recorder;
 	}
-	per_cpu(recorder_live, cpu) = recorder;
+	per_cpu(mp3_recorder_live, cpu) = recorder;
 }
 
 static void start_here(void *unused)
@@ -516,7 +515,7 @@ void mp3_recorders_stop(void)
 	started = false;
 	started_switching = false;
 	for_each_possible_cpu(cpu) {
-		per_cpu(recorder_live, cpu) = NULL;
+		per_cpu(mp3_recorder_live, cpu) = NULL;
 		per_cpu(recorder_switching, cpu) = NULL;
 		per_cpu(recorder_armed, cpu) = NULL;
 		irq_work_sync(per_cpu_ptr(&waker, cpu));

@@ -7,11 +7,15 @@
 #define MP3_TRACEPOINTS_H
 
 #include <linux/mm_types.h>
+#include <linux/percpu.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 
 /* A CPU's ring and what goes with it: struct Recorder of recorder.rs. */
 struct mp3_recorder;
+
+/* The recorder of this CPU; NULL where nothing is to be recorded. */
+DECLARE_PER_CPU(struct mp3_recorder *, mp3_recorder_live);
 
 /* The tracepoints, in the order of enum Tracepoint in probes.rs. */
 enum mp3_tracepoint {

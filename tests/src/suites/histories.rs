@@ -89,8 +89,13 @@ struct Sums {
     apart_ns: Vec<u64>,
 }
 
+/// The process of a history. It says when it wants to be observed ([`Child::wait_done`]), and then waits to be let go.
+pub fn begin(seed: u64) -> anyhow::Result<Child> {
+    Child::spawn(|parent| live(parent, seed, 0))
+}
+
 fn one_history(samples: &mut Samples, seed: u64, sums: &mut Sums) -> Outcome {
-    let mut child = Child::spawn(|parent| live(parent, seed, 0))?;
+    let mut child = begin(seed)?;
     let pid = child.pid();
     // The history says when it wants to be registered, and sleeps until it is: its counters stand still.
     child.wait_done()?;

@@ -10,6 +10,7 @@ mod clock_steps;
 mod commands;
 mod extremes;
 mod fairness;
+mod faults;
 mod following;
 mod fuzz;
 mod harness;
@@ -61,6 +62,7 @@ pub fn all() -> Vec<Test> {
         lifecycle::tests(),
         scale::tests(),
         tracing::tests(),
+        faults::tests(),
         sched::tests(),
         stress::tests(),
         fuzz::tests(),
