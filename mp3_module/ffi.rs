@@ -19,7 +19,7 @@ pub(crate) struct ProcDirEntry {
 
 /// `struct mp3_delays`: delay accounting of one task, all in ns.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Delays {
     pub(crate) blkio: u64,
     pub(crate) swapin: u64,

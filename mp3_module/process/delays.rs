@@ -83,6 +83,12 @@ impl Delays {
         Delays { run: thread.run_delay(), accounted }
     }
 
+    /// Whether they are what `thread` has now; `is_counted` as it was when they were read.
+    #[inline]
+    pub(super) fn are_those_of(&self, thread: Thread<'_>, is_counted: bool) -> bool {
+        thread.run_delay() == self.run && (!is_counted || Delays::of(thread, is_counted).accounted == self.accounted)
+    }
+
     /// The same without what delay accounting counts.
     #[inline]
     pub(super) fn run_only(&self) -> Self {

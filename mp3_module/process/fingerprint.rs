@@ -10,7 +10,7 @@ use super::thread::{Comm, Node};
 use crate::compat;
 use kernel::sync::rcu;
 
-/// Everything that a sample of a simple process is made of: one thread that lives, and no delay accounting.
+/// Everything that a sample of a simple process is made of: one thread that lives.
 pub(super) struct Fingerprint {
     /// Of the group.
     sequence: u32,
@@ -20,7 +20,9 @@ pub(super) struct Fingerprint {
     utime: u64,
     stime: u64,
     counters: ThreadCounters,
-    run_delay: u64,
+    delays: Delays,
+    /// The kernel counts more of them than the time waiting for a CPU.
+    has_delays: bool,
     exec_id: u64,
     comm: Comm,
     /// Address of the mm.
@@ -35,13 +37,14 @@ impl Fingerprint {
         let sequence = group.sequence();
         compat::read_barrier();
         let thread = group.only_thread(rcu)?;
-        if thread.exit_state() != 0 || Delays::are_counted(group.held_thread()) {
+        if thread.exit_state() != 0 {
             return None;
         }
         // An mm that is not held may be freed while it is read.
         if thread.mm() != memory.as_ptr() {
             return None;
         }
+        let has_delays = Delays::are_counted(group.held_thread());
         Some(Fingerprint {
             sequence,
             node: thread.node(),
@@ -49,7 +52,8 @@ impl Fingerprint {
             utime: thread.utime(),
             stime: thread.stime(),
             counters: ThreadCounters::of(thread),
-            run_delay: thread.run_delay(),
+            delays: Delays::of(thread, has_delays),
+            has_delays,
             exec_id: thread.exec_id(),
             comm: thread.comm(),
             memory: memory.as_ptr().addr(),
@@ -60,7 +64,8 @@ impl Fingerprint {
     /// Whether a sample of `group` would be the same as when the fingerprint was taken. False where that is not simple.
     ///
     /// The counters of dead threads change under `stats_lock` only, and with them its sequence: while the sequence is the same,
-    /// they are, and the one thread that lives is the one it was. No number that had another value in between is missed: none of
+    /// they are, and the one thread that lives is the one it was. Their delays change a little earlier, while the thread that
+    /// leaves is still on the list. No number that had another value in between is missed: none of
     /// them ever falls, except for levels (pages, a name), which a record has as they stand.
     #[inline]
     pub(super) fn is_unchanged(&self, group: &ThreadGroup, memory: &AddressSpace, rcu: &rcu::Guard) -> bool {
@@ -72,7 +77,7 @@ impl Fingerprint {
             && thread.utime() == self.utime
             && thread.stime() == self.stime
             && self.counters.are_those_of(thread)
-            && thread.run_delay() == self.run_delay
+            && self.delays.are_those_of(thread, self.has_delays)
             && thread.exec_id() == self.exec_id
             && thread.comm() == self.comm
             && thread.mm().addr() == self.memory
