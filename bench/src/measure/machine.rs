@@ -52,10 +52,6 @@ const PROGRAMS: [(&str, Start); 7] = [
     ("pidstat (1 Hz)", |_| Ok(vec![Box::new(tools::pidstat("ALL")?)])),
 ];
 
-/// The readers, and one that stores what it reads.
-const READERS: [MakeReader; 5] =
-    [peers::READERS[0], peers::READERS[1], peers::READERS[2], peers::READERS[3], peers::iterator::Pinned::recorder];
-
 /// Measures the subjects whose names contain `only`, each between two measurements of the machine alone.
 pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
     let herd = Herd::new(PROCESSES, 1)?;
@@ -83,8 +79,8 @@ pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
     for (name, start) in PROGRAMS.into_iter().filter(|(name, _)| name.contains(only)) {
         measured(name, &mut before, &|| Ok(Box::new(start(&pids)?)))?;
     }
-    for make in READERS {
-        let name = format!("{}, 20 Hz", peers::reader(make, &pids)?.name());
+    for make in peers::READERS.into_iter().chain([peers::RECORDER]) {
+        let name = format!("{}, 20 Hz", make.0);
         if name.contains(only) {
             measured(&name, &mut before, &|| Ok(Box::new(sampling(make, pids.clone())?)))?;
         }
@@ -109,7 +105,7 @@ fn row(report: &mut Report, clock: Clock, name: &str, rounds: &[f64], most: f64)
 /// A process that reads 20 times a second.
 fn sampling(make: MakeReader, pids: Vec<i32>) -> Result<Child> {
     let mut child = Child::spawn(move |parent| {
-        let mut reader = make(&pids).expect("made before");
+        let mut reader = make.1(&pids).expect("made before");
         parent.wait();
         let mut deadline = clock::now_ns();
         loop {

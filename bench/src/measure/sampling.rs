@@ -72,11 +72,9 @@ fn costs(herd: &mut Herd, busy: bool, few: bool, only: &str) -> Result<Vec<(Stri
     if "BPF timer".contains(only) {
         all.push(("BPF timer".to_owned(), timer(herd, &pids, busy)?));
     }
-    for make in if few || busy { &peers::READERS[3..] } else { &peers::READERS } {
-        let mut reader = peers::reader(*make, &pids)?;
-        if !reader.name().contains(only) {
-            continue;
-        }
+    let readers = if few || busy { &[peers::ITERATOR][..] } else { &peers::READERS };
+    for &make in readers.iter().filter(|(name, _)| name.contains(only)) {
+        let mut reader = peers::reader(make, &pids)?;
         let mut values = vec![];
         for _ in 0..RUNS {
             if busy {
@@ -84,7 +82,7 @@ fn costs(herd: &mut Herd, busy: bool, few: bool, only: &str) -> Result<Vec<(Stri
             }
             values.push(clock::time(|| reader.read_all())?);
         }
-        all.push((reader.name().to_owned(), values));
+        all.push((make.0.to_owned(), values));
     }
     Ok(all)
 }

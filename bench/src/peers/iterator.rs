@@ -44,14 +44,6 @@ impl Pinned {
 }
 
 impl Reader for Pinned {
-    fn name(&self) -> &'static str {
-        if self.output.is_some() {
-            "BPF task iterator, into a file"
-        } else {
-            "BPF task iterator"
-        }
-    }
-
     fn read_all(&mut self) -> Result<usize> {
         let mut file = File::open(PINNED)?;
         let mut bytes = 0;

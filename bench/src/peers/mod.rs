@@ -15,9 +15,6 @@ use anyhow::{ensure, Result};
 
 /// A reader of the counters of processes, in this process.
 pub trait Reader {
-    /// Its name in the tables.
-    fn name(&self) -> &'static str;
-
     /// Reads the counters of all its processes once. Returns how many processes it read, which may be more than it was asked
     /// for.
     ///
@@ -25,17 +22,27 @@ pub trait Reader {
     fn read_all(&mut self) -> Result<usize>;
 }
 
-/// What makes a [`Reader`] of `pids`.
-pub type MakeReader = fn(&[i32]) -> Result<Box<dyn Reader>>;
+/// What makes a [`Reader`] of `pids`, with its name in the tables.
+pub type MakeReader = (&'static str, fn(&[i32]) -> Result<Box<dyn Reader>>);
 
-/// All readers there are.
-pub const READERS: [MakeReader; 4] =
-    [proc_stat::Opened::reader, proc_stat::Kept::reader, taskstats::Socket::reader, iterator::Pinned::reader];
+/// The BPF iterator.
+pub const ITERATOR: MakeReader = ("BPF task iterator", iterator::Pinned::reader);
+
+/// The BPF iterator that stores what it reads.
+pub const RECORDER: MakeReader = ("BPF task iterator, into a file", iterator::Pinned::recorder);
+
+/// All readers that throw away what they read.
+pub const READERS: [MakeReader; 4] = [
+    ("/proc/PID/stat, opened each time", proc_stat::Opened::reader),
+    ("/proc/PID/stat, kept open", proc_stat::Kept::reader),
+    ("taskstats", taskstats::Socket::reader),
+    ITERATOR,
+];
 
 /// Makes a reader, and checks with one read that it finds all processes.
-pub fn reader(make: MakeReader, pids: &[i32]) -> Result<Box<dyn Reader>> {
+pub fn reader((name, make): MakeReader, pids: &[i32]) -> Result<Box<dyn Reader>> {
     let mut reader = make(pids)?;
     let read = reader.read_all()?;
-    ensure!(read >= pids.len(), "{} has read {read} of {} processes", reader.name(), pids.len());
+    ensure!(read >= pids.len(), "{name} has read {read} of {} processes", pids.len());
     Ok(reader)
 }

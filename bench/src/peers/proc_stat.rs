@@ -24,10 +24,6 @@ impl Opened {
 }
 
 impl Reader for Opened {
-    fn name(&self) -> &'static str {
-        "/proc/PID/stat, opened each time"
-    }
-
     fn read_all(&mut self) -> Result<usize> {
         let mut line = [0; LINE];
         for path in &self.paths {
@@ -51,10 +47,6 @@ impl Kept {
 }
 
 impl Reader for Kept {
-    fn name(&self) -> &'static str {
-        "/proc/PID/stat, kept open"
-    }
-
     fn read_all(&mut self) -> Result<usize> {
         let mut line = [0; LINE];
         for file in &self.files {

@@ -43,10 +43,6 @@ impl Socket {
 }
 
 impl Reader for Socket {
-    fn name(&self) -> &'static str {
-        "taskstats"
-    }
-
     fn read_all(&mut self) -> Result<usize> {
         let mut answer = [0; 1024];
         for request in &self.requests {
