@@ -156,6 +156,11 @@ impl<'a> Registration<'a> {
         Ok(Registration { status, pid })
     }
 
+    /// Takes over a registration that the caller has made.
+    pub fn adopt(status: &'a Status, pid: i32) -> Self {
+        Registration { status, pid }
+    }
+
     /// Unregisters it, and says if that failed.
     pub fn end(self) -> Result<(), StatusError> {
         let done = self.status.write(Command::Unregister(self.pid));

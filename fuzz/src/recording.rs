@@ -11,6 +11,7 @@ use abi::stream::Stream;
 use abi::words::WriteWords;
 use client::machine::Machine;
 use client::poller::Wake;
+use client::source::{Readiness, RingSource, SourceError};
 use client::users::Users;
 use format::comments::Delays;
 use format::error::{Error, LineError};
@@ -32,7 +33,7 @@ struct Patience {
 const ANSWERS: u8 = 2;
 
 impl Wait for Patience {
-    fn wait(&mut self, _position: u64, _pending: bool) -> io::Result<Wake> {
+    fn wait(&mut self, _position: u64, _completed: u64, _readiness: Option<Readiness>) -> io::Result<Wake> {
         if self.waits > 0 {
             self.waits -= 1;
             return Ok(Wake::GoOn);
@@ -78,12 +79,14 @@ pub fn check(input: &[u8]) {
     };
     let mut out = vec![];
     let sink = Sink { format, output: &mut out };
-    let samples = match record(&memory, &header, machine, options, sink, &mut Patience { waits, after: 0 }) {
+    let Options { users, begin, end } = options;
+    let Ok(mut source) = RingSource::new(&memory, &header, machine, &users, begin, None) else { return };
+    let samples = match record(&mut source, users, end, sink, &mut Patience { waits, after: 0 }) {
         Ok(Recorded { summary, .. }) => {
             assert!(summary.to_string().contains("lost: "));
             Some(summary.samples)
         }
-        Err(RecordError::Ring(error)) => {
+        Err(RecordError::Source(SourceError::Ring(error))) => {
             assert!(error.committed < error.position);
             None
         }

@@ -3,9 +3,10 @@
 //! The command line.
 
 use crate::{Begin, End, Options};
-use abi::device::DEVICE_PATH;
-use clap::Parser;
+use abi::device::{DEVICE_PATH, STATUS_PATH};
+use clap::{Parser, ValueEnum};
 use client::users::{NoSuchUser, Users};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -15,11 +16,15 @@ Examples:
                                             ns of CPU time, each for the interval that ends there
   monitor --per-process -o processes.csv    a row a process and tick, totals since registration
   monitor --json --follow | jq .comm        an object a record, until interrupted
+  monitor --record make.mp3 -- make -j4     runs a program, records it and its descendants
+  monitor --from make.mp3 --per-process     prints a recording, in any format; plot make.mp3 draws it
+  monitor --source proc --pid 1234          without the module, from /proc
 
 A summary goes to stderr at the end, and as '# key: value' lines to the end of text and CSV files. SIGINT and SIGTERM
 end a recording in the same way.
 
-Exit status: 0 done, interrupted with everything written, or the reader of a pipe gone; 1 failed; 2 wrong usage";
+Exit status: 0 done, interrupted with everything written, or the reader of a pipe gone; 1 failed; 2 wrong usage; with
+COMMAND that of COMMAND";
 
 /// Prints what the mp3 module has sampled: of the profile that is running, or of the last one, from its first record on,
 /// until the last registered process is gone.
@@ -30,11 +35,11 @@ Exit status: 0 done, interrupted with everything written, or the reader of a pip
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {
     /// CSV: a row a record, with PID and command name
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "record"])]
     pub per_process: bool,
 
     /// JSON: an object a line for each record, with the fields of --per-process
-    #[arg(long)]
+    #[arg(long, conflicts_with = "record")]
     pub json: bool,
 
     /// Print what is there, and end
@@ -65,12 +70,61 @@ pub struct Cli {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    /// Keep the records as they are in FILE, for --from, `plot` and `top --replay`. Those of other users are in it, too
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub record: Option<PathBuf>,
+
+    /// Print a recording
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "source", "pid", "command", "everything", "drain", "follow", "all", "next"])]
+    pub from: Option<PathBuf>,
+
+    /// Where samples come from. What /proc lacks is n/a: see docs/top.md
+    #[arg(long, value_enum, default_value_t = From::Module)]
+    pub source: From,
+
+    /// Register these processes and the children that they have from now on, as long as this runs
+    #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Vec<i32>,
+
+    /// From /proc: sample every process
+    #[arg(long, conflicts_with_all = ["pid", "command"])]
+    pub everything: bool,
+
+    /// From /proc: ticks a second (the module's rate is set when it is loaded) [default: 20]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub rate: Option<u64>,
+
     /// The module's device
     #[arg(long, value_name = "PATH", default_value = DEVICE_PATH)]
     pub device: PathBuf,
+
+    /// Run a program, registered before its first instruction, with its descendants; end with it, and with its exit status
+    #[arg(value_name = "COMMAND", last = true, conflicts_with_all = ["drain", "follow", "all", "next"])]
+    pub command: Vec<OsString>,
+}
+
+/// Where samples come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// The module
+    Module,
+    /// /proc, without the module
+    Proc,
+    /// The module if it can be used, else /proc
+    Auto,
+}
+
+/// The file that takes commands. Tests use a plain file in its place.
+pub fn status_path() -> PathBuf {
+    std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }
 
 impl Cli {
+    /// Whether no option says whose registrations to take.
+    pub fn takes_own_users(&self) -> bool {
+        self.user.is_empty() && !self.all_users
+    }
+
     /// Whose registrations, where to begin and when to end.
     ///
     /// # Errors
@@ -84,6 +138,7 @@ impl Cli {
                 (names, _) => Users::named(names)?,
             },
             begin: match (self.all, self.next) {
+                _ if !self.command.is_empty() => Begin::Now,
                 (true, _) => Begin::Oldest,
                 (_, true) => Begin::Next,
                 _ => Begin::Profile,

@@ -3,7 +3,7 @@
 //! Records the samples of the mp3 module: from the ring into a file.
 //!
 //! ```text
-//! Ring -- records --> record() --+--> Intervals --> Ticks --> a line a tick     Text
+//! Source - records -> record() --+--> Intervals --> Ticks --> a line a tick     Text
 //!  ^                      |      |         \                                     |
 //!  |                      |      |          `------> Summary ------------------> | end of every format
 //! Poller <-- wait --------'      `-------------------------> a row a record     Csv, Json
@@ -14,11 +14,13 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`cli`] | the command line |
+//! | [`keep`] | records as they are, into a recording |
 //! | [`record`] | where to begin, when to end, what happens in between |
 //! | [`ticks`] | intervals of all processes to one line a tick |
 //! | [`summary`] | totals, the rate that was reached, what was lost |
 
 pub mod cli;
+pub mod keep;
 pub mod record;
 pub mod summary;
 pub mod ticks;
@@ -26,5 +28,7 @@ pub mod ticks;
 #[cfg(test)]
 mod heap;
 
-pub use record::{record, Begin, End, Options, RecordError, Recorded, Sink};
+pub use client::source::Begin;
+pub use keep::{keep, Kept};
+pub use record::{record, End, Options, RecordError, Recorded, Sink};
 pub use summary::Summary;

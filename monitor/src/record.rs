@@ -1,40 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the ring into a file.
+//! From a source of samples into a file.
 
 use crate::summary::Summary;
 use crate::ticks::Ticks;
-use abi::header::{word, Header};
-use abi::ring::{Reader, WentBackwards};
-use abi::samples::{Flags, SampleRecord, SAMPLE_WORDS};
-use abi::words::ReadWords;
+use abi::header::Header;
+use abi::samples::{Flags, SampleRecord};
 use client::intervals::Intervals;
 use client::machine::Machine;
 use client::poller::Wake;
-use client::users::{Session, Users};
+use client::source::{Begin, Look, Readiness, Sampler, Source, SourceError};
+use client::users::Users;
 use format::columns::Counted;
 use format::comments::Preamble;
 use format::profile::Tick;
 use format::Format;
 use std::io::{self, Write};
 
-/// Records copied from the ring at a time: 768 KiB, in reach of the caches.
-const BATCH: usize = 4096;
-
 /// Bytes gathered before they are written, when there is no pause in which to do it.
 const ENOUGH: usize = 64 * 1024;
-
-/// The first record to print.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Begin {
-    /// The first of the users' session that is running, or of the last one.
-    #[default]
-    Profile,
-    /// The oldest that the ring still has.
-    Oldest,
-    /// As [`Begin::Profile`] if one is running; otherwise the first of the next.
-    Next,
-}
 
 /// When to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +52,9 @@ pub trait Wait {
     /// Called whenever everything has been written.
     fn progress(&mut self, _summary: &Summary) {}
 
-    /// Waits until there may be records from `position` on. If `pending`, there are some: asks only whether to stop.
-    fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake>;
+    /// Waits until there may be records from `position` on, as `readiness` has it. Without it, there are some: asks only whether
+    /// to stop. Tick `completed` and those before it are read.
+    fn wait(&mut self, position: u64, completed: u64, readiness: Option<Readiness>) -> io::Result<Wake>;
 }
 
 /// How a recording ended.
@@ -84,9 +69,9 @@ pub struct Recorded {
 /// A recording that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The ring is not the one it was.
-    #[error("this is no longer the ring that it was")]
-    Ring(#[from] WentBackwards),
+    /// The source cannot be read any more.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Waiting for the module failed.
     #[error("cannot wait for records")]
     Wait(#[source] io::Error),
@@ -103,7 +88,7 @@ pub struct Sink<'a> {
     pub output: &'a mut dyn Write,
 }
 
-/// Prints the records of the ring in `memory`.
+/// Prints the records of `source` that are of registrations of `users`.
 ///
 /// Lines are complete whenever something is written, and everything that was read is written before waiting. Memory
 /// does not grow with time: it holds a batch and an entry for each registered process.
@@ -111,111 +96,63 @@ pub struct Sink<'a> {
 /// # Errors
 ///
 /// [`RecordError`]. What was written until then is in complete lines, unless it is the writing that failed.
-pub fn record<M: ReadWords>(
-    memory: &M,
-    header: &Header,
-    machine: Machine,
-    options: Options,
+pub fn record(
+    source: &mut dyn Source,
+    users: Users,
+    mut end: End,
     sink: Sink,
     wait: &mut dyn Wait,
 ) -> Result<Recorded, RecordError> {
-    let Options { users, begin, mut end } = options;
-    let (mut reader, is_whole) = reader(memory, header, &users, begin)?;
-    let mut drained_at = memory.load_acquire(word::COMMITTED);
+    let mut drained_at = source.committed();
     let mut stopped = false;
     let mut said_nothing_yet = false;
-    let mut batch = vec![[0; SAMPLE_WORDS]; BATCH];
-    let mut recorder = Recorder::new(header, machine, users, sink);
-    if !is_whole {
-        recorder.continuity = Continuity::Broken;
-    }
-    let sampler_before = Sampler::so_far(memory);
+    let mut recorder = Recorder::new(source, users, sink);
+    let sampler_before = source.sampler();
 
     loop {
-        // In this order: what was committed before a tick was complete, or before the last process went, is read below.
-        let none_before = memory.load_acquire(word::REGISTERED) == 0;
-        let completed = memory.load_acquire(word::COMPLETED_TICK);
-        let lost_before = reader.lost();
-        let records = reader.read(memory, &mut batch)?;
-        if reader.lost() != lost_before {
-            recorder.lose(reader.lost());
+        let Look { records, lost, pending, completed, none_left, over } = source.look()?;
+        if lost != recorder.summary.lost {
+            recorder.lose(lost);
         }
         for words in records {
             recorder.take(&SampleRecord::from_words(words))?;
         }
-
-        let pending = reader.pending(memory) > 0;
-        let registered = memory.load_acquire(word::REGISTERED);
         if !pending {
             recorder.complete(completed);
         }
-        let none_left = !pending && (none_before && registered == 0 || recorder.has_none_left());
+        let none_left = none_left || !pending && recorder.has_none_left();
         if !pending {
             recorder.close(if none_left { u64::MAX } else { completed });
             recorder.flush()?;
             wait.progress(&recorder.summary);
         }
         let nothing_yet = recorder.summary.samples == 0;
-        let over = match end {
-            // Nothing left is enough, even if a ring takes back what it said it had.
-            End::Drained => !pending || reader.position() >= drained_at,
-            End::LastProcess => none_left && !nothing_yet,
-            End::Never => false,
-        };
+        let over = over
+            || match end {
+                // Nothing left is enough, even if a ring takes back what it said it had.
+                End::Drained => !pending || source.position() >= drained_at,
+                End::LastProcess => none_left && !nothing_yet,
+                End::Never => false,
+            };
         if over {
             break;
         }
         if none_left && nothing_yet && !said_nothing_yet {
             said_nothing_yet = true;
-            wait.nothing_yet(registered);
+            wait.nothing_yet(source.registered());
         }
-        if wait.wait(reader.position(), pending).map_err(RecordError::Wait)? == Wake::Stop && !stopped {
+        let position = source.position();
+        let readiness = if pending { None } else { Some(source.readiness().map_err(RecordError::Wait)?) };
+        if wait.wait(position, completed, readiness).map_err(RecordError::Wait)? == Wake::Stop && !stopped {
             // What is there by now belongs to it.
             stopped = true;
             end = End::Drained;
-            drained_at = memory.load_acquire(word::COMMITTED);
+            source.end();
+            drained_at = source.committed();
         }
     }
-    let summary = recorder.finish(&Sampler::so_far(memory).since(&sampler_before))?;
+    let summary = recorder.finish(&source.sampler().since(&sampler_before))?;
     Ok(Recorded { summary, stopped })
-}
-
-/// The reader, and whether it begins where no process of `users` is registered: all of them will have a first record.
-fn reader<M: ReadWords>(
-    memory: &M,
-    header: &Header,
-    users: &Users,
-    begin: Begin,
-) -> Result<(Reader<SAMPLE_WORDS>, bool), WentBackwards> {
-    // Before the session: one that begins right now begins at this position or later.
-    let committed = memory.load_acquire(word::COMMITTED);
-    let oldest = Reader::at_oldest(header, memory);
-    if begin == Begin::Oldest {
-        let is_whole = oldest.position() == 0;
-        return Ok((oldest, is_whole));
-    }
-    Ok(match Session::find(memory, header, users)? {
-        Some(session) if session.is_running || begin == Begin::Profile => {
-            (Reader::at(header, session.begin), session.is_whole)
-        }
-        _ => (Reader::at(header, committed), true),
-    })
-}
-
-/// What the module's sampler has done.
-struct Sampler {
-    ns: u64,
-    records: u64,
-}
-
-impl Sampler {
-    fn so_far<M: ReadWords>(memory: &M) -> Self {
-        Sampler { ns: memory.load_relaxed(word::SAMPLING_NS), records: memory.load_relaxed(word::COMMITTED) }
-    }
-
-    fn since(&self, earlier: &Sampler) -> Self {
-        Sampler { ns: self.ns.saturating_sub(earlier.ns), records: self.records.saturating_sub(earlier.records) }
-    }
 }
 
 /// Whether what is known to be registered is.
@@ -236,6 +173,7 @@ struct Recorder<'a> {
     out: Vec<u8>,
     header: Header,
     machine: Machine,
+    counted: Counted,
     users: Users,
     /// The preamble is printed.
     begun: bool,
@@ -248,19 +186,21 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(header: &Header, machine: Machine, users: Users, sink: Sink<'a>) -> Self {
+    fn new(source: &dyn Source, users: Users, sink: Sink<'a>) -> Self {
+        let header = source.header();
         Recorder {
             sink,
             out: Vec::with_capacity(2 * ENOUGH),
             header: *header,
-            machine,
+            machine: source.machine().clone(),
+            counted: source.counted(),
             users,
             begun: false,
             intervals: Intervals::default(),
             ticks: Ticks::default(),
             lines: 0,
             summary: Summary::new(header.rate_hz),
-            continuity: Continuity::Whole,
+            continuity: if source.is_whole() { Continuity::Whole } else { Continuity::Broken },
         }
     }
 
@@ -292,7 +232,7 @@ impl<'a> Recorder<'a> {
         while let Some(closed) = self.ticks.close_behind(sample.tick) {
             self.print(closed);
         }
-        self.sink.format.sample(&mut self.out, sample, Counted::ALL);
+        self.sink.format.sample(&mut self.out, sample, self.counted);
         if self.out.len() >= ENOUGH {
             self.flush()?;
         }

@@ -426,7 +426,7 @@ fn says_what_is_wrong_with_the_device() {
         let text = text(&output.stderr);
         text.strip_prefix(&format!("monitor: {}: ", path.display())).unwrap_or(&text).trim_end().to_owned()
     };
-    assert_eq!(said(&module.directory.join("none")), "not there; is mp3.ko loaded?");
+    assert_eq!(said(&module.directory.join("none")), "not there; is mp3.ko loaded? Without the module: --source proc");
     assert_eq!(said(&module.directory), "neither the mp3 module's device nor an image of its ring");
     let short = module.directory.join("short");
     fs::write(&short, "short").unwrap();
@@ -443,7 +443,132 @@ fn says_what_is_wrong_with_the_device() {
 #[test]
 fn wrong_usage_is_2() {
     let module = Module::loaded(8);
-    for line in ["--json --per-process", "--drain --follow", "--all --next", "file", "--rate 3"] {
+    for line in ["--json --per-process", "--drain --follow", "--all --next", "file", "--rate 0"] {
         assert_eq!(module.output(line).status.code(), Some(2), "{line}");
     }
+}
+
+#[test]
+fn a_recording_prints_what_the_ring_would_have_in_every_format() {
+    let mut module = Module::loaded(64);
+    module.profile();
+    let path = module.directory.join("profile.mp3");
+    let output = module.monitor("--record").arg(&path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.starts_with("samples       5 in 4 ticks, 0.150 s\nfile "), "{said}");
+    assert!(said.ends_with("lost: 0\n"), "{said}");
+    for format in ["", "--per-process", "--json"] {
+        let from = Command::new(env!("CARGO_BIN_EXE_monitor"))
+            .args(format.split_whitespace())
+            .arg("--from")
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(from.status.success(), "{from:?}");
+        let live = module.output(format);
+        assert_eq!(text(&from.stdout), text(&live.stdout));
+        assert_eq!(text(&from.stderr), text(&live.stderr));
+    }
+}
+
+#[test]
+fn a_recorder_that_is_killed_leaves_what_it_had_written() {
+    let mut module = Module::loaded(1024);
+    module.push(7, 1, 0, Flags::FIRST);
+    module.registered(1);
+    for tick in 1..=200 {
+        module.push(7, tick, 10 * tick, Flags::default());
+    }
+    let path = module.directory.join("killed.mp3");
+    let mut running = Running::start(module.monitor("--record").arg(&path));
+    // 200 ticks are 10 s, and a chunk is of 2 s: the first look writes.
+    let has_a_chunk = |file: Vec<u8>| {
+        let header = file.get(12..16).map_or(0, |length| u32::from_le_bytes(length.try_into().unwrap()));
+        file.len() > 16 + header as usize + 40
+    };
+    while !has_a_chunk(fs::read(&path).unwrap_or_default()) {
+        std::thread::yield_now();
+    }
+    running.signal(Signal::SIGKILL);
+    running.0.wait().unwrap();
+    let from = Command::new(env!("CARGO_BIN_EXE_monitor")).arg("--from").arg(&path).output().unwrap();
+    assert!(from.status.success(), "{from:?}");
+    assert!(text(&from.stderr).contains("killed.mp3: has no end: its recorder was killed"), "{from:?}");
+    assert_eq!(data(&text(&from.stdout)).last(), Some(&"2400 10 0 1000"));
+}
+
+#[test]
+fn a_file_that_is_no_recording_is_refused_with_its_name() {
+    let module = Module::loaded(8);
+    let path = module.directory.join("other");
+    fs::write(&path, "# mp3 profile 1\n1 2 3 4\n").unwrap();
+    let from = Command::new(env!("CARGO_BIN_EXE_monitor")).arg("--from").arg(&path).output().unwrap();
+    assert_eq!(from.status.code(), Some(1));
+    let expected =
+        format!("monitor: {}: not a recording of samples: it does not begin with \"mp3sampl\"\n", path.display());
+    assert_eq!(text(&from.stderr), expected);
+}
+
+/// The objects of a program that was run under `monitor --json --source proc`.
+fn of_proc(command: &[&str]) -> (Vec<Value>, Option<i32>) {
+    let mut monitor = Command::new(env!("CARGO_BIN_EXE_monitor"));
+    let output = monitor.args(["--json", "--source", "proc", "--"]).args(command).output().unwrap();
+    assert!(text(&output.stderr).contains("what a process counts between its last tick and its end"), "{output:?}");
+    let objects = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    (objects.into_iter().filter(|object| object.get("pid").is_some()).collect(), output.status.code())
+}
+
+#[test]
+fn without_the_module_a_program_is_counted_to_its_end_and_its_status_passed_on() {
+    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; exit 7";
+    let (objects, code) = of_proc(&["sh", "-c", script]);
+    assert_eq!(code, Some(7));
+    let last = objects.last().unwrap();
+    // It was a zombie when it was read: nothing is missing.
+    assert_eq!((&last["flags"], &last["comm"]), (&Value::from("final|exited"), &Value::from("sh")));
+    assert!(last["minor_total"].as_u64().unwrap() > 20 && last["user_ns_total"].as_u64().unwrap() > 0, "{last}");
+    assert!(last["blkio_delay_ns_total"].is_null() && !last["run_delay_ns_total"].is_null(), "{last}");
+}
+
+#[test]
+fn without_the_module_descendants_are_followed() {
+    let module = Module::loaded(8);
+    let fifo = module.directory.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_monitor"));
+    command.args(["--json", "--source", "proc", "--", "sh", "-c", "cat \"$0\" & wait"]).arg(&fifo);
+    let mut running = Running::start(&mut command);
+    let mut out = BufReader::new(running.0.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("\"comm\":\"cat\"") {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0);
+    }
+    // Its child reads the end of the file now, and both end.
+    drop(File::options().write(true).open(&fifo).unwrap());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(running.0.wait().unwrap().success());
+    assert!(rest.contains("\"comm\":\"sh\"") && rest.contains("\"flags\":\"final"), "{rest}");
+}
+
+#[test]
+fn without_the_module_it_asks_which_processes_and_can_be_recorded() {
+    let module = Module::loaded(8);
+    let monitor = || Command::new(env!("CARGO_BIN_EXE_monitor"));
+    let output = monitor().args(["--source", "proc"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("which processes? --pid PID"), "{output:?}");
+    let absent = module.directory.join("none");
+    let path = module.directory.join("proc.mp3");
+    let mut auto = monitor();
+    auto.arg("--device").arg(&absent).args(["--source", "auto", "--record"]).arg(&path).args(["--", "sleep", "0.2"]);
+    let output = auto.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stderr).contains("is mp3.ko loaded?; reading /proc instead"), "{output:?}");
+    let from = monitor().arg("--from").arg(&path).arg("--per-process").output().unwrap();
+    let csv = text(&from.stdout);
+    assert!(csv.contains("\n# source: /proc: what a process counts") && csv.contains(",sleep,"), "{csv}");
+    assert!(csv.contains("# delays: off (/proc does not have them)"), "{csv}");
 }

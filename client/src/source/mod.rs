@@ -51,6 +51,14 @@ pub trait Source {
     /// The number after the last record that is there by now.
     fn committed(&self) -> u64;
 
+    /// Whether everything that is registered has a first record in what is read.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    /// Processes that are registered now.
+    fn registered(&self) -> u64;
+
     /// What sampling has cost so far.
     fn sampler(&self) -> Sampler;
 
@@ -64,6 +72,68 @@ pub trait Source {
 
     /// The reader is about to end: the next look takes in everything up to now.
     fn end(&mut self) {}
+
+    /// Also samples the process with this PID, here, from now on. A source whose processes are registered elsewhere does not.
+    fn add(&mut self, _pid: i32) {}
+
+    /// What is wrong with what was read, in words, once everything was.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<S: Source + ?Sized> Source for &mut S {
+    fn header(&self) -> &Header {
+        (**self).header()
+    }
+
+    fn machine(&self) -> &Machine {
+        (**self).machine()
+    }
+
+    fn counted(&self) -> Counted {
+        (**self).counted()
+    }
+
+    fn look(&mut self) -> Result<Look<'_>, SourceError> {
+        (**self).look()
+    }
+
+    fn position(&self) -> u64 {
+        (**self).position()
+    }
+
+    fn committed(&self) -> u64 {
+        (**self).committed()
+    }
+
+    fn is_whole(&self) -> bool {
+        (**self).is_whole()
+    }
+
+    fn registered(&self) -> u64 {
+        (**self).registered()
+    }
+
+    fn sampler(&self) -> Sampler {
+        (**self).sampler()
+    }
+
+    fn readiness(&mut self) -> io::Result<Readiness<'_>> {
+        (**self).readiness()
+    }
+
+    fn end(&mut self) {
+        (**self).end();
+    }
+
+    fn add(&mut self, pid: i32) {
+        (**self).add(pid);
+    }
+
+    fn notice(&self) -> Option<String> {
+        (**self).notice()
+    }
 }
 
 /// What a look at a source shows.

@@ -4,6 +4,7 @@
 
 use super::{Look, Readiness, Sampler, Source, SourceError};
 use crate::machine::Machine;
+use crate::users::Users;
 use abi::header::{Header, ABI_VERSION};
 use abi::samples::{SAMPLE_BYTES, SAMPLE_WORDS};
 use abi::stream::Stream;
@@ -121,9 +122,9 @@ impl<R: Read> Recording<R> {
         self.reader.header()
     }
 
-    /// What is wrong with the file, once everything was read.
-    pub fn notice(&self) -> Option<String> {
-        self.reader.notice()
+    /// The users whose registrations it was made for.
+    pub fn users(&self) -> Users {
+        self.about().users.clone().map_or(Users::All, Users::Of)
     }
 
     /// Fills the batch, up to the next loss.
@@ -219,8 +220,17 @@ impl<R: Read> Source for Recording<R> {
         self.position
     }
 
+    fn is_whole(&self) -> bool {
+        // What was registered before the recording began has no first record in it.
+        false
+    }
+
     fn committed(&self) -> u64 {
         self.position
+    }
+
+    fn registered(&self) -> u64 {
+        0
     }
 
     fn sampler(&self) -> Sampler {
@@ -230,10 +240,15 @@ impl<R: Read> Source for Recording<R> {
     fn readiness(&mut self) -> io::Result<Readiness<'_>> {
         Ok(Readiness { descriptor: None, timeout: Duration::ZERO })
     }
+
+    fn notice(&self) -> Option<String> {
+        self.reader.notice()
+    }
 }
 
-/// What a recording of `source` says about itself. `command` is the program that is run for it.
-pub fn header_of(source: &dyn Source, command: &[String]) -> recording::Header {
+/// What a recording of `source` says about itself. `users` are those whose registrations are of interest, `command` is the program
+/// that is run for it.
+pub fn header_of(source: &dyn Source, users: &Users, command: &[String]) -> recording::Header {
     let (header, machine) = (source.header(), source.machine());
     recording::Header {
         host: machine.host.clone(),
@@ -249,6 +264,10 @@ pub fn header_of(source: &dyn Source, command: &[String]) -> recording::Header {
         delays: machine.delays.to_string(),
         source: machine.source.clone(),
         absent: source.counted().absent().map(str::to_owned).collect(),
+        users: match users {
+            Users::All => None,
+            Users::Of(users) => Some(users.clone()),
+        },
         command: command.to_vec(),
     }
 }

@@ -5,8 +5,9 @@
 use super::{Look, Readiness, Sampler, Source, SourceError};
 use crate::device::Device;
 use crate::machine::Machine;
+use crate::users::{Session, Users};
 use abi::header::{word, Header};
-use abi::ring::Reader;
+use abi::ring::{Reader, WentBackwards};
 use abi::samples::SAMPLE_WORDS;
 use abi::words::ReadWords;
 use format::columns::Counted;
@@ -26,7 +27,7 @@ const IMAGE: Duration = Duration::from_millis(20);
 /// The first record to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Begin {
-    /// The first since the last time that nothing was registered: the profile that is running, or the last one.
+    /// The first of the users' session that is running, or of the last one.
     #[default]
     Profile,
     /// The oldest that the ring still has.
@@ -44,25 +45,56 @@ pub struct RingSource<'a, M> {
     header: Header,
     machine: Machine,
     reader: Reader<SAMPLE_WORDS>,
+    is_whole: bool,
     batch: Vec<[u64; SAMPLE_WORDS]>,
     device: Option<&'a Device>,
 }
 
 impl<'a, M: ReadWords> RingSource<'a, M> {
-    /// Reads from `begin` on. Without a `device` to wait for, the ring is looked at every now and then.
-    pub fn new(memory: &'a M, header: &Header, machine: Machine, begin: Begin, device: Option<&'a Device>) -> Self {
-        // Before the others: a profile that begins right now begins at this position or later.
-        let committed = memory.load_acquire(word::COMMITTED);
-        let is_running = memory.load_acquire(word::REGISTERED) > 0;
-        let profile = memory.load_acquire(word::SESSION_START).min(memory.load_acquire(word::COMMITTED));
-        let reader = match begin {
-            Begin::Oldest => Reader::at_oldest(header, memory),
-            Begin::Now => Reader::at(header, committed),
-            Begin::Next if !is_running => Reader::at(header, committed),
-            Begin::Profile | Begin::Next => Reader::at(header, profile),
-        };
-        RingSource { memory, header: *header, machine, reader, batch: vec![[0; SAMPLE_WORDS]; BATCH], device }
+    /// Reads from `begin` on, as the registrations of `users` have it. Without a `device` to wait for, the ring is looked at every
+    /// now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`WentBackwards`]: it is not the ring that it was.
+    pub fn new(
+        memory: &'a M,
+        header: &Header,
+        machine: Machine,
+        users: &Users,
+        begin: Begin,
+        device: Option<&'a Device>,
+    ) -> Result<Self, WentBackwards> {
+        let (reader, is_whole) = reader(memory, header, users, begin)?;
+        let batch = vec![[0; SAMPLE_WORDS]; BATCH];
+        Ok(RingSource { memory, header: *header, machine, reader, is_whole, batch, device })
     }
+}
+
+/// The reader, and whether it begins where no process of `users` is registered: all of them will have a first record.
+fn reader<M: ReadWords>(
+    memory: &M,
+    header: &Header,
+    users: &Users,
+    begin: Begin,
+) -> Result<(Reader<SAMPLE_WORDS>, bool), WentBackwards> {
+    // Before the session: one that begins right now begins at this position or later.
+    let committed = memory.load_acquire(word::COMMITTED);
+    let oldest = Reader::at_oldest(header, memory);
+    match begin {
+        Begin::Oldest => {
+            let is_whole = oldest.position() == 0;
+            return Ok((oldest, is_whole));
+        }
+        Begin::Now => return Ok((Reader::at(header, committed), false)),
+        Begin::Profile | Begin::Next => {}
+    }
+    Ok(match Session::find(memory, header, users)? {
+        Some(session) if session.is_running || begin == Begin::Profile => {
+            (Reader::at(header, session.begin), session.is_whole)
+        }
+        _ => (Reader::at(header, committed), true),
+    })
 }
 
 impl<M: ReadWords> Source for RingSource<'_, M> {
@@ -91,6 +123,14 @@ impl<M: ReadWords> Source for RingSource<'_, M> {
 
     fn position(&self) -> u64 {
         self.reader.position()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    fn registered(&self) -> u64 {
+        self.memory.load_acquire(word::REGISTERED)
     }
 
     fn committed(&self) -> u64 {

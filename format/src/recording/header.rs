@@ -37,6 +37,10 @@ pub struct Header {
     /// Counters that are n/a in all records, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<String>,
+    /// The users (IDs of the initial user namespace) whose registrations the recording was made for; all if there are none. The
+    /// records of other users' registrations are in it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<u32>>,
     /// The program that was run for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,

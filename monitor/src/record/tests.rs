@@ -3,8 +3,11 @@
 //! Recordings of rings that the tests write as the module would.
 
 use super::*;
-use crate::heap::Ring;
+use crate::heap::{HeapWords, Ring};
+use abi::header::word;
 use abi::samples::{Flags, Totals};
+use client::source::RingSource;
+use client::users::Session;
 use format::comments::Delays;
 use format::processes::Csv;
 use format::profile::Text;
@@ -27,8 +30,8 @@ impl Wait for Script<'_> {
         self.nothing_yet += 1;
     }
 
-    fn wait(&mut self, position: u64, pending: bool) -> io::Result<Wake> {
-        if pending {
+    fn wait(&mut self, position: u64, _completed: u64, readiness: Option<Readiness>) -> io::Result<Wake> {
+        if readiness.is_none() {
             return Ok(Wake::GoOn);
         }
         self.waited_for.push(position);
@@ -88,10 +91,20 @@ fn machine() -> Machine {
     }
 }
 
+fn source(ring: &Ring) -> RingSource<'_, HeapWords> {
+    RingSource::new(&ring.memory, &ring.header, machine(), &Users::All, Begin::Profile, None).unwrap()
+}
+
+fn run(ring: &Ring, options: Options, sink: Sink, wait: &mut dyn Wait) -> Result<Recorded, RecordError> {
+    let Options { users, begin, end } = options;
+    let mut source = RingSource::new(&ring.memory, &ring.header, machine(), &users, begin, None).unwrap();
+    record(&mut source, users, end, sink, wait)
+}
+
 fn record_as(format: &mut dyn Format, ring: &Ring, options: Options, wait: &mut Script) -> (String, Recorded) {
     let mut output = vec![];
     let sink = Sink { format, output: &mut output };
-    let recorded = record(&ring.memory, &ring.header, machine(), options, sink, wait).unwrap();
+    let recorded = run(ring, options, sink, wait).unwrap();
     (String::from_utf8(output).unwrap(), recorded)
 }
 
@@ -206,7 +219,7 @@ fn stopped_it_still_prints_what_had_come_by_then() {
     process.register(5);
     struct StopAfter<'a>(&'a dyn Fn());
     impl Wait for StopAfter<'_> {
-        fn wait(&mut self, _position: u64, _pending: bool) -> io::Result<Wake> {
+        fn wait(&mut self, _position: u64, _completed: u64, _readiness: Option<Readiness>) -> io::Result<Wake> {
             (self.0)();
             Ok(Wake::Stop)
         }
@@ -220,7 +233,7 @@ fn stopped_it_still_prints_what_had_come_by_then() {
         }
     };
     let mut wait = StopAfter(&backlog);
-    let recorded = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut wait).unwrap();
+    let recorded = run(&ring, RUNNING, sink, &mut wait).unwrap();
     assert!(recorded.stopped);
     assert_eq!((recorded.summary.samples, recorded.summary.totals.minor_faults), (5_001, 10));
     assert!(String::from_utf8(output).unwrap().contains("\n60 10 0 1000\n"));
@@ -263,7 +276,8 @@ fn registrations_whose_end_was_lost_do_not_stay_in_memory() {
     let mut csv = Csv;
     let mut output = vec![];
     let sink = Sink { format: &mut csv, output: &mut output };
-    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
+    let source = source(&ring);
+    let mut recorder = Recorder::new(&source, Users::All, sink);
     let sample = |registration, tick| SampleRecord { registration, tick, ..SampleRecord::default() };
     for registration in 1..=100 {
         recorder.take(&sample(registration, 1)).unwrap();
@@ -282,7 +296,8 @@ fn a_registration_during_a_tick_counts_no_process_twice_also_after_a_loss() {
     let ring = Ring::new(8);
     let mut output = vec![];
     let sink = Sink { format: &mut Text, output: &mut output };
-    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
+    let source = source(&ring);
+    let mut recorder = Recorder::new(&source, Users::All, sink);
     let sample = |registration, tick, minor_faults, flags| SampleRecord {
         registration,
         tick,
@@ -384,8 +399,8 @@ fn a_ring_that_goes_back_is_an_error() {
     let mut script = Script::new(vec![Box::new(|| ring.set(word::COMMITTED, 0))]);
     let mut output = vec![];
     let sink = Sink { format: &mut Text, output: &mut output };
-    let error = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut script).unwrap_err();
-    assert!(matches!(error, RecordError::Ring(_)), "{error}");
+    let error = run(&ring, RUNNING, sink, &mut script).unwrap_err();
+    assert!(matches!(error, RecordError::Source(SourceError::Ring(_))), "{error}");
 }
 
 /// A record of `user`, of process 100 + `registration`.
@@ -482,7 +497,8 @@ fn a_tick_that_was_missed_after_a_loss_forgets_no_process() {
     let ring = Ring::new(8);
     let mut output = vec![];
     let sink = Sink { format: &mut Text, output: &mut output };
-    let mut recorder = Recorder::new(&ring.header, machine(), Users::All, sink);
+    let source = source(&ring);
+    let mut recorder = Recorder::new(&source, Users::All, sink);
     recorder.take(&of_user(0, 1, 1, 0, Flags::FIRST)).unwrap();
     recorder.take(&of_user(0, 1, 2, 1_000, Flags::default())).unwrap();
     recorder.lose(7);
@@ -531,6 +547,6 @@ fn an_output_that_is_full_is_an_error() {
     process.unregister(1, 3);
     let mut nothing: &mut [u8] = &mut [];
     let sink = Sink { format: &mut Text, output: &mut nothing };
-    let error = record(&ring.memory, &ring.header, machine(), RUNNING, sink, &mut Script::new(vec![])).unwrap_err();
+    let error = run(&ring, RUNNING, sink, &mut Script::new(vec![])).unwrap_err();
     assert!(matches!(error, RecordError::Write(_)), "{error}");
 }

@@ -122,19 +122,6 @@ impl<K: Kernel> Proc<K> {
         }
     }
 
-    /// Processes that are sampled now.
-    pub fn registered(&self) -> usize {
-        self.processes.len()
-    }
-
-    /// Also samples this process from the next tick on; if it was started by the caller, from its start on.
-    pub fn add(&mut self, pid: i32) {
-        if let Selection::Processes { pids, .. } = &mut self.selection {
-            pids.push(pid);
-        }
-        self.others.remove(&pid);
-    }
-
     /// Stops sampling this process, with a final record at the next tick.
     pub fn remove(&mut self, pid: i32) {
         if let Selection::Processes { pids, .. } = &mut self.selection {
@@ -200,8 +187,8 @@ impl<K: Kernel> Proc<K> {
                         (pids.contains(&pid), *follow && self.processes.contains_key(&stat.parent))
                     }
                 };
-                // A dead one that was never seen alive counts nothing from now on.
-                let was_dead = !self.begun && stat.is_dead();
+                // A dead one counts nothing from now on. One that this program has started counts from its start on.
+                let was_dead = !self.begun && stat.is_dead() && !self.is_own_child(&stat);
                 if (is_wanted || is_child) && !was_dead {
                     self.register(pid, &stat, is_child, tick, buffer);
                 } else {
@@ -327,6 +314,10 @@ impl<K: Kernel> Source for Proc<K> {
         self.position
     }
 
+    fn registered(&self) -> u64 {
+        self.processes.len() as u64
+    }
+
     fn sampler(&self) -> Sampler {
         self.sampler
     }
@@ -339,6 +330,14 @@ impl<K: Kernel> Source for Proc<K> {
 
     fn end(&mut self) {
         self.is_ending = true;
+    }
+
+    /// From the next tick on; a process that this program has started, from its start on.
+    fn add(&mut self, pid: i32) {
+        if let Selection::Processes { pids, .. } = &mut self.selection {
+            pids.push(pid);
+        }
+        self.others.remove(&pid);
     }
 }
 

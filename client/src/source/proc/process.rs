@@ -81,6 +81,10 @@ impl Process {
             threads_looked_ns: 0,
         };
         process.take(kernel, stat, process.looked_ns, buffer);
+        if stat.is_dead() {
+            // It does not run any more; the next look is to find out.
+            process.runtime_ns = None;
+        }
         if !is_new {
             process.before = process.now;
         }

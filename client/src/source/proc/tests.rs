@@ -304,3 +304,13 @@ fn this_machine_has_a_process_that_is_this_one() {
     assert!(last.totals.cpu_ns() > 0 && last.levels.resident_pages >= 2_000);
     assert!(source.counted().has_named("minor") && !source.counted().has_named("blkio_delay"));
 }
+
+#[test]
+fn a_child_that_has_ended_before_the_first_tick_is_complete() {
+    let kernel = imagined();
+    let own = std::process::id() as i32;
+    kernel.put(20, Task { parent: own, state: 'Z', minor: 31, runtime_ns: 9, ..TASK });
+    kernel.put(21, Task { state: 'Z', ..TASK });
+    let mut source = Proc::new(kernel.clone(), Selection::Processes { pids: vec![20, 21], follow: true }, RATE_HZ);
+    assert_eq!(faults(&look(&mut source)), [(20, 0, Flags::FIRST), (20, 31, Flags::FINAL | Flags::EXITED)]);
+}
