@@ -18,7 +18,7 @@ OBJECTS := $(CURDIR)/target/kbuild
 PROGRAMS := work userapp monitor plot sched faults
 GUEST_PROGRAMS := work userapp monitor sched faults
 # What `make demo` runs in the guest.
-DEMO_PROGRAMS := work userapp monitor
+DEMO_PROGRAMS := work userapp monitor sched
 # Static, since the guest has no libraries; without debug information, since it is held in memory.
 GUEST_TARGET := x86_64-unknown-linux-gnu
 GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=none \
@@ -162,7 +162,7 @@ guest-programs:
 
 demo-programs:
 	@mkdir -p $(GUEST)
-	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(DEMO_PROGRAMS))
+	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(DEMO_PROGRAMS)) --features sched/figures
 	@cp $(addprefix $(GUEST_BUILT)/,$(DEMO_PROGRAMS)) $(GUEST)/
 
 # A static program runs on this machine too, and shares what the guest's programs had compiled.

@@ -277,7 +277,7 @@ pub fn draw(args: &Plot) -> Result<String> {
     let mut said = String::new();
     for (name, figure) in figures {
         let svg = figure.svg()?;
-        for extension in ["svg", "png"] {
+        for extension in plot::save::EXTENSIONS {
             let mut path = OsString::from(&args.output);
             path.push(format!("-{name}.{extension}"));
             plot::save::figure(&svg, path.as_ref())?;
