@@ -142,3 +142,80 @@ fn states_names_wakers_programs_and_losses_are_where_they_belong() {
     assert_eq!(number(&answers[5][1][0]), 10);
     assert_eq!(answers[6][0][0], "7.2.12");
 }
+
+/// A thread that began and ended within a recording, as the kernel itself counts it.
+struct Life {
+    tid: u32,
+    began: u64,
+    switches: u64,
+    run_ns: u64,
+    delay_ns: u64,
+}
+
+/// The lives in a recording: the counts in the records are the kernel's own (nvcsw, nivcsw, sum_exec_runtime, run_delay).
+fn lives(path: &std::path::Path) -> Vec<Life> {
+    let mut reader = trace::recording::open(path).unwrap();
+    let (mut state, mut facts) = (trace::state::State::new(), vec![]);
+    let (mut began, mut lives) = (std::collections::HashMap::new(), vec![]);
+    while let Some(chunk) = reader.next_chunk().unwrap() {
+        for timed in &chunk.events {
+            facts.clear();
+            state.apply(timed, &mut facts);
+            if let What::Event(abi::events::Event::NewTask(new)) = &timed.what {
+                began.insert(new.tid, timed.ns);
+            }
+            for fact in &facts {
+                let trace::fact::Fact::Ended(ended) = fact else { continue };
+                let tid = ended.task.pid();
+                let (Some(thread), Some(began)) = (state.thread(ended.task), began.remove(&tid)) else { continue };
+                let switches = thread.voluntary.added() + thread.involuntary.added();
+                let (run_ns, delay_ns) = (thread.run.added(), thread.delay.added());
+                lives.push(Life { tid, began, switches, run_ns, delay_ns });
+            }
+        }
+    }
+    assert_eq!(state.losses.records, 0, "a recording without losses is needed");
+    lives
+}
+
+#[test]
+#[ignore = "needs node, MP3_TRACE_PROCESSOR, and MP3_RECORDING: a recording of a kernel"]
+fn the_kernels_own_counts_come_out_of_sql() {
+    let path = PathBuf::from(std::env::var_os("MP3_RECORDING").expect("MP3_RECORDING"));
+    let lives = lives(&path);
+    let trace = path.with_extension("pftrace");
+    sched::perfetto::export(&path, &trace).unwrap();
+    let trace = std::fs::read(&trace).unwrap();
+    let queries = [
+        "select thread.tid, min(ts), count(*), sum(dur) from sched join thread using (utid) where tid > 0 group by utid",
+        "select thread.tid, min(ts), sum(dur) from thread_state join thread using (utid) \
+         where state in ('R', 'R+') and tid > 0 group by utid",
+        "select name, value from stats where severity = 'error' and value > 0",
+    ];
+    let answers = ask("kernel", &trace, &queries);
+    assert!(answers[2].is_empty(), "{:?}", answers[2]);
+    // Of the slices that began after it did, its own: the PID may have had others before and after.
+    let of = |rows: &[Vec<Json>], life: &Life| {
+        let mut rows: Vec<&Vec<Json>> = rows.iter().filter(|row| number(&row[0]) == u64::from(life.tid)).collect();
+        rows.sort_by_key(|row| number(&row[1]));
+        rows.into_iter().find(|row| number(&row[1]) >= life.began).cloned()
+    };
+    let (mut switches, mut run, mut run_sql, mut delay, mut delay_sql) = (0, 0, 0, 0, 0);
+    for life in &lives {
+        let slices = of(&answers[0], life).unwrap_or_else(|| panic!("no slices of {}", life.tid));
+        assert_eq!(number(&slices[2]), life.switches, "slices of {}", life.tid);
+        switches += life.switches;
+        run += life.run_ns;
+        run_sql += number(&slices[3]);
+        delay += life.delay_ns;
+        delay_sql += of(&answers[1], life).map_or(0, |row| number(&row[2]));
+    }
+    println!(
+        "{} threads, {switches} switches equal; run time {run} ns by the kernel, {run_sql} by SQL; \
+         run-queue delay {delay} ns, {delay_sql} by SQL",
+        lives.len()
+    );
+    assert!(lives.len() > 10);
+    // By definition apart: the scheduler's clock is read before and after the tracepoint, a few us a switch.
+    assert!(run.abs_diff(run_sql) <= run / 20 + 20_000 * switches, "{run} {run_sql}");
+}

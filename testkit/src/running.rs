@@ -58,6 +58,16 @@ impl Running {
         self.stdout.line().with_context(|| format!("stdout; on stderr: {:?}", self.stderr.text()))
     }
 
+    /// A line on its stdout, if one has come.
+    pub fn line_that_is_there(&mut self) -> Result<Option<String>> {
+        self.stdout.take_what_is_there()?;
+        if self.stdout.bytes.contains(&b'\n') {
+            return self.line().map(Some);
+        }
+        ensure!(self.stdout.pipe.is_some(), "it has ended; on stderr: {:?}", self.stderr.text());
+        Ok(None)
+    }
+
     /// Waits for a line on its stderr.
     pub fn message(&mut self) -> Result<String> {
         self.stderr.line().context("stderr")

@@ -200,6 +200,50 @@ impl Inversions {
         );
     }
 
+    /// Tells of the direct inversions that have lasted long enough at `now`.
+    fn alert(&mut self, now: u64, state: &State, out: &mut dyn Out) {
+        let mut due: Vec<(u64, TaskId, Direct)> = vec![];
+        for (id, direct) in &mut self.direct {
+            let at = direct.since.saturating_add(self.for_ns);
+            if !direct.alerted && at <= now {
+                direct.alerted = true;
+                due.push((at, *id, *direct));
+            }
+        }
+        due.sort_by_key(|(at, id, _)| (*at, *id));
+        for (at, id, direct) in due {
+            let (waits, by) = (Self::who(state, id), Self::who(state, direct.by));
+            let at = at.saturating_sub(state.start.unwrap_or(at));
+            let text = format!(
+                "{:>12} ms  CPU {:<3} ALERT: {} {} ({}) waits for {} ms already behind {} {} ({})",
+                milliseconds(at),
+                direct.cpu,
+                waits.0.pid(),
+                waits.1,
+                waits.2,
+                milliseconds(self.for_ns),
+                by.0.pid(),
+                by.1,
+                by.2
+            );
+            out.row(
+                &ALERT,
+                vec![
+                    at.into(),
+                    self.for_ns.into(),
+                    direct.cpu.into(),
+                    waits.0.pid().into(),
+                    waits.1.into(),
+                    waits.2.to_string().into(),
+                    by.0.pid().into(),
+                    by.1.into(),
+                    by.2.to_string().into(),
+                ],
+                &text,
+            );
+        }
+    }
+
     fn tell(&mut self, found: Found, state: &State, out: &mut dyn Out) {
         if found.length < self.for_ns {
             self.short += 1;
@@ -293,6 +337,8 @@ fn values(found: &Found, state: &State) -> Vec<Value> {
 impl View for Inversions {
     fn event(&mut self, timed: &Timed, facts: &[Fact], state: &State, out: &mut dyn Out) {
         let cpu = timed.cpu;
+        // Before this event, which may end one of them.
+        self.alert(timed.ns, state, out);
         match &timed.what {
             What::Event(Event::Switch(switch)) => {
                 let (prev, next) = (TaskId::new(switch.prev, cpu), TaskId::new(switch.next, cpu));
@@ -396,46 +442,7 @@ impl View for Inversions {
     }
 
     fn tick(&mut self, state: &State, out: &mut dyn Out) {
-        let mut due: Vec<(TaskId, Direct)> = vec![];
-        for (id, direct) in &mut self.direct {
-            if !direct.alerted && state.now.saturating_sub(direct.since) >= self.for_ns {
-                direct.alerted = true;
-                due.push((*id, *direct));
-            }
-        }
-        due.sort_by_key(|(id, _)| *id);
-        for (id, direct) in due {
-            let (waits, by) = (Self::who(state, id), Self::who(state, direct.by));
-            let so_far = state.now.saturating_sub(direct.since);
-            let at = state.now.saturating_sub(state.start.unwrap_or(state.now));
-            let text = format!(
-                "{:>12} ms  CPU {:<3} ALERT: {} {} ({}) waits for {} ms already behind {} {} ({})",
-                milliseconds(at),
-                direct.cpu,
-                waits.0.pid(),
-                waits.1,
-                waits.2,
-                milliseconds(so_far),
-                by.0.pid(),
-                by.1,
-                by.2
-            );
-            out.row(
-                &ALERT,
-                vec![
-                    at.into(),
-                    so_far.into(),
-                    direct.cpu.into(),
-                    waits.0.pid().into(),
-                    waits.1.into(),
-                    waits.2.to_string().into(),
-                    by.0.pid().into(),
-                    by.1.into(),
-                    by.2.to_string().into(),
-                ],
-                &text,
-            );
-        }
+        self.alert(state.now, state, out);
     }
 
     fn report(&mut self, state: &State, out: &mut dyn Out) {
