@@ -11,11 +11,11 @@ use sched::view::latency::Latency;
 use sched::view::switches::Switches;
 use sched::view::top::Top;
 use sched::view::watch::Watch;
-use sched::view::{Filter, View};
+use sched::view::{Filter, Session, View};
 use serde_json::Value as Json;
 use trace::event::{Lost, Timed, What};
 use trace::model::{Leave, Model};
-use trace::table::Format;
+use trace::table::{Format, Writer};
 
 const MS: u64 = 1_000_000;
 const SLEEP: Leave = Leave::Sleep(State::Sleeping);
@@ -69,6 +69,31 @@ fn switches_are_the_headers_counts_and_their_sum() {
     let idle: Vec<f64> = rows.iter().map(|row| row["idle_share"].as_f64().unwrap()).collect();
     assert!(idle[0] < 0.03, "{idle:?}");
     assert!(idle[1] > 0.2 && idle[1] < 0.6, "{idle:?}");
+}
+
+#[test]
+fn intervals_of_switches_add_up_wherever_the_headers_were_read() {
+    let mut model = three_threads();
+    // The headers are read at other times than the tables are printed, and not in every interval.
+    model.wake(0, Context::HardIrq, 100).pass(MS).switch(0, SLEEP, 100).pass(MS).count();
+    model.pass(MS).switch(0, SLEEP, 0).count();
+    for every in [3, 10, 25] {
+        let mut session = Session::new(Box::new(Switches::new(all())));
+        let mut out = Writer::new(vec![], Format::Json);
+        for (n, timed) in model.events.iter().enumerate() {
+            session.take(timed, &mut out);
+            session.tick(timed.ns, &mut out);
+            if n % every == every - 1 {
+                session.report(&mut out);
+                session.restart();
+            }
+        }
+        session.report(&mut out);
+        let text = String::from_utf8(out.into_inner()).unwrap();
+        let told: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let sum: u64 = told.iter().filter(|row| row["cpu"] == "0").filter_map(|row| row["switches"].as_u64()).sum();
+        assert_eq!(sum, model.counts[0].switches, "a table every {every} events");
+    }
 }
 
 #[test]

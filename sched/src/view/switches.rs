@@ -7,7 +7,7 @@ use abi::events::header::Counts;
 use abi::events::Event;
 use trace::event::{since, Timed, What};
 use trace::fact::Fact;
-use trace::state::State;
+use trace::state::{Cpu, State};
 use trace::table::{column, Out, Schema, Table, Unit, Value};
 use trace::thread::Mode;
 
@@ -29,11 +29,26 @@ pub const SWITCHES: Schema = Schema {
 struct Row {
     /// The header's counts at the beginning of the interval, and when.
     base: Option<(Counts, u64)>,
-    /// Counted from records, where there is no header.
+    /// Of what was counted since then, what earlier intervals have told, and until when, ns.
+    told: Counts,
+    told_until: u64,
+    /// Counted from records, where no header has been read since.
     seen: Counts,
     idle_ns: u64,
     /// The part of `idle_ns` that is known: since when.
     idle_since: Option<u64>,
+}
+
+impl Row {
+    /// What this interval adds, how long it is, and until when that is, ns.
+    fn interval(&self, here: &Cpu, start: u64, now: u64) -> (Counts, u64, u64) {
+        match (self.base, here.counts, here.counted) {
+            (Some((base, from)), Some((_, last)), Some((_, to))) if to > from.max(self.told_until) => {
+                (since(&since(&last, &base), &self.told), to - from.max(self.told_until), to)
+            }
+            _ => (self.seen, now.saturating_sub(start), now),
+        }
+    }
 }
 
 /// See the module.
@@ -99,12 +114,7 @@ impl View for Switches {
                 continue;
             }
             let row = *self.row(id);
-            let (counts, ns) = match (row.base, here.counts, here.counted) {
-                (Some((base, from)), Some((_, last)), Some((_, to))) if to > from => {
-                    (since(&last, &base), to.saturating_sub(from))
-                }
-                _ => (row.seen, state.now.saturating_sub(start)),
-            };
+            let (counts, ns, _) = row.interval(here, start, state.now);
             if counts == Counts::default() && here.current.is_none() {
                 continue;
             }
@@ -137,12 +147,23 @@ impl View for Switches {
     }
 
     fn restart(&mut self, state: &State) {
-        self.start = Some(state.now);
+        let start = self.start.replace(state.now).unwrap_or(state.now);
         for (cpu, here) in state.cpus().iter().enumerate() {
             let row = self.row(cpu as u32);
-            *row = Row::default();
-            row.base = here.counts.zip(here.counted).map(|((_, last), (_, at))| (last, at));
+            let (counts, _, told_until) = row.interval(here, start, state.now);
+            // A header that is read later has counted what was told from records until then.
+            let told = if row.base.is_some() { sum(&row.told, &counts) } else { Counts::default() };
+            *row = Row { base: row.base, told, told_until, ..Row::default() };
         }
+    }
+}
+
+fn sum(one: &Counts, other: &Counts) -> Counts {
+    Counts {
+        switches: one.switches.saturating_add(other.switches),
+        voluntary: one.voluntary.saturating_add(other.voluntary),
+        from_idle: one.from_idle.saturating_add(other.from_idle),
+        ..*one
     }
 }
 
