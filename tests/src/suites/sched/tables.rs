@@ -185,13 +185,19 @@ fn loaded(timers: bool) -> Result<Child> {
     Child::spawn(move |parent| {
         parent.done();
         parent.wait();
-        let timer = TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK).expect("a timer");
-        let interval = Expiration::Interval(TimeSpec::from(Duration::from_micros(200)));
-        timer.set(interval, TimerSetTimeFlags::empty()).expect("a timer");
+        let timer = |n: u64| {
+            let timer = TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK).expect("a timer");
+            let interval = Expiration::Interval(TimeSpec::from(Duration::from_micros(150 + n)));
+            timer.set(interval, TimerSetTimeFlags::empty()).expect("a timer");
+            timer
+        };
+        let all: Vec<TimerFd> = (0..16).map(timer).collect();
         while cpu_time() < Duration::from_millis(300) {
             if timers {
-                // Armed again by being read.
-                let _ = nix::unistd::read(timer.as_fd(), &mut [0; 8]);
+                // Each is armed again by being read.
+                for timer in &all {
+                    let _ = nix::unistd::read(timer.as_fd(), &mut [0; 8]);
+                }
             } else {
                 std::hint::spin_loop();
             }
@@ -225,8 +231,8 @@ fn a_load_of_timers_is_seen_in_the_process_that_they_interrupt() -> Outcome {
         shares.push(timer as f64 / run as f64);
         nothing_lost(&text)?;
     }
-    // The tick is there in both; 5,000 timers a second come on top.
-    ensure!(shares[1] > 2.0 * shares[0], "{shares:?}");
+    // The tick is there in both; what comes on top depends on how often the process gets round to its 16 timers.
+    ensure!(shares[1] > 1.5 * shares[0], "{shares:?}");
     module.unload()
 }
 
