@@ -155,9 +155,12 @@ fn seconds(ns: u64) -> String {
     fixed(ns as f64 / 1e9, 3)
 }
 
+/// From, to, ns, and how many.
+type Octave = (u64, u64, u64);
+
 /// The histograms of the waits as a figure; none without waits.
 pub fn latency(histograms: &BTreeMap<Cause, Histogram>, title: String, subtitle: Vec<String>) -> Option<Figure> {
-    let octaves: Vec<(Cause, Vec<(u64, u64, u64)>)> =
+    let octaves: Vec<(Cause, Vec<Octave>)> =
         histograms.iter().map(|(cause, histogram)| (*cause, histogram.octaves())).collect();
     let edges = octaves.iter().flat_map(|(_, octaves)| octaves.iter().flat_map(|(from, to, _)| [*from, *to]));
     let axis = Axis::logarithmic(edges.map(|ns| ns as f64 / 1e6));

@@ -346,7 +346,8 @@ fn intervals_add_up_and_formats_say_the_same() -> Outcome {
                 // Names of commands may have commas; numbers are the point here.
                 for (column, cell) in names.iter().zip(line.split(',')) {
                     let value = &row[*column];
-                    ensure!(!value.is_u64() || value.to_string() == cell, "{view} {column}: {cell}, {row}");
+                    let text = value.to_string();
+                    ensure!(!value.is_u64() || text == cell, "{view} {column}: {cell}, {row}");
                 }
                 ensure!(row.as_object().is_some_and(|row| row.len() == names.len() + 1), "{names:?} {row}");
             }
