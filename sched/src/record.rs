@@ -106,12 +106,16 @@ pub fn record(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
         eprintln!("sched: tracing {} CPUs; SIGINT (Ctrl-C) ends it", live.cpus());
     }
     let mut status = None;
+    let mut sampled = 0_u64;
     let after_ns = args.after.map_or(0, ns);
     loop {
         let mut happened = None;
         let until = live.next(LOOK, |timed| push(&mut chunker, timed, args, &mut happened))?;
         if let Some(samples) = &mut samples {
-            samples.read(|words| chunker.push_sample(words))?;
+            samples.read(|words| {
+                sampled += 1;
+                chunker.push_sample(words);
+            })?;
         }
         let mut is_over = end.is_some_and(|end| Instant::now() >= end);
         match signals.arrived() {
@@ -144,7 +148,10 @@ pub fn record(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
     let mut happened = None;
     let totals = live.finish(|timed| push(&mut chunker, timed, args, &mut happened))?;
     if let Some(samples) = &mut samples {
-        samples.read(|words| chunker.push_sample(words))?;
+        samples.read(|words| {
+            sampled += 1;
+            chunker.push_sample(words);
+        })?;
     }
     recorder.happened = recorder.happened.take().or(happened);
     let lost = Losses { late: totals.late, unknown: totals.unknown, ..chunker.losses() };
@@ -158,6 +165,10 @@ pub fn record(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
         let each = bytes as f64 / events.max(1) as f64;
         match is_flight {
             true => eprintln!("sched: {}: {bytes} bytes", args.output.display()),
+            // What an event takes cannot be told from a file that has other things as well.
+            false if sampled > 0 => {
+                eprintln!("sched: {}: {events} events, {sampled} samples, {bytes} bytes", args.output.display());
+            }
             false => eprintln!("sched: {}: {events} events, {bytes} bytes, {each:.1} an event", args.output.display()),
         }
     }
