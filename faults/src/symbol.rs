@@ -55,7 +55,7 @@ impl Symbols {
     /// `is_live`: the processes are, or were just now, of this machine, so that JIT's files are looked for.
     pub fn new(is_live: bool) -> Self {
         Symbols {
-            symbolizer: Symbolizer::builder().enable_auto_reload(false).enable_inlined_fns(false).build(),
+            symbolizer: Symbolizer::builder().enable_auto_reload(false).build(),
             files: FxHashMap::default(),
             known: FxHashMap::default(),
             jit: FxHashMap::default(),
