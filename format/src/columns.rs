@@ -20,9 +20,11 @@ pub const REGISTRATION: &str = "registration";
 pub const FLAGS: &str = "flags";
 /// Threads of the process.
 pub const THREADS: &str = "threads";
+/// ID of the user who registered it, in the initial user namespace.
+pub const USER: &str = "user";
 
 /// The columns before the counters, in order.
-pub const LEADING: [&str; 8] = [TIME_NS, TICK, JIFFIES, PID, COMM, REGISTRATION, FLAGS, THREADS];
+pub const LEADING: [&str; 9] = [TIME_NS, TICK, JIFFIES, PID, COMM, REGISTRATION, FLAGS, THREADS, USER];
 
 /// The columns that are no numbers.
 pub const TEXT: [&str; 2] = [COMM, FLAGS];

@@ -13,6 +13,12 @@ pub enum LineError {
         /// The version as written in the file.
         found: String,
     },
+    /// Not an object of `monitor --json`.
+    #[error("not an object of monitor --json: '{line}'")]
+    Json {
+        /// The line, shortened.
+        line: String,
+    },
     /// A header value that the time axis needs and that makes no sense.
     #[error("{key}: '{value}' is not a positive number")]
     Header {

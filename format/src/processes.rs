@@ -9,7 +9,7 @@ use crate::columns::{
 use crate::comm::Printable;
 use crate::comments::{Kind, Preamble, Trailer};
 use crate::error::{shorten, LineError};
-use crate::{flags, number, Format};
+use crate::{flags, json, number, Format};
 use abi::samples::{Flags, SampleRecord, COUNTERS};
 
 /// What a column says where the kernel does not count.
@@ -52,6 +52,8 @@ impl Format for Csv {
         flags::write(out, sample.flags);
         out.push(b',');
         number::write(out, sample.threads);
+        out.push(b',');
+        number::write(out, sample.user);
         let counted = counted.in_record(sample.flags);
         for (index, number) in sample.numbers().into_iter().enumerate() {
             out.push(b',');
@@ -104,9 +106,10 @@ pub struct Row {
     pub values: Vec<Option<u64>>,
 }
 
-/// The reader of the rows, by the names in the header row.
+/// The reader of the rows, by the names in the header row; or of objects, which are read as rows.
 #[derive(Debug, Clone)]
 pub struct Reader {
+    is_json: bool,
     fields: usize,
     /// Place in the row and name of the columns with numbers.
     numbers: Vec<(usize, String)>,
@@ -117,18 +120,23 @@ pub struct Reader {
     registration: Option<usize>,
 }
 
-/// Whether `line` is the header row of such a file.
+/// Whether `line` is the header row of such a file, or the first record of one of [`json`].
 pub fn is_header_row(line: &str) -> bool {
-    line.split(',').any(|name| name.trim() == MINOR_TOTAL)
+    is_object(line) || line.split(',').any(|name| name.trim() == MINOR_TOTAL)
+}
+
+fn is_object(line: &str) -> bool {
+    line.trim_start().starts_with('{')
 }
 
 impl Reader {
-    /// Takes the header row.
+    /// Takes the header row, or the first record of a file of objects, which is yet to be read.
     ///
     /// # Errors
     /// It is not CSV, or lacks one of the columns of [`NEEDED`].
     pub fn new(header_row: &str) -> Result<Self, LineError> {
-        let head = split(header_row)?;
+        let is_json = is_object(header_row);
+        let head = if is_json { json::columns() } else { split(header_row)? };
         let place = |name: &str| head.iter().position(|column| column == name);
         let needed = |name: &str| place(name).ok_or_else(|| LineError::NoColumn { column: name.into() });
         for name in NEEDED {
@@ -140,6 +148,7 @@ impl Reader {
             .filter(|(_, name)| !TEXT.contains(&name.as_str()))
             .map(|(at, name)| (at, name.clone()));
         Ok(Reader {
+            is_json,
             fields: head.len(),
             numbers: numbers.collect(),
             time: needed(TIME_NS)?,
@@ -148,6 +157,11 @@ impl Reader {
             flags: place(FLAGS),
             registration: place(REGISTRATION),
         })
+    }
+
+    /// Whether the line given to [`Reader::new`] is a record.
+    pub fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// Whether there is a column of flags.
@@ -165,7 +179,7 @@ impl Reader {
     /// # Errors
     /// It is not CSV, has another number of fields than the header row, or a needed column is not a whole number.
     pub fn row(&self, line: &str) -> Result<Row, LineError> {
-        let mut fields = split(line)?;
+        let mut fields = if self.is_json { json::fields(line)? } else { split(line)? };
         if fields.len() != self.fields {
             return Err(LineError::Fields { found: fields.len(), expected: self.fields });
         }
@@ -274,7 +288,7 @@ pub(crate) mod tests {
         assert_eq!(
             pairs.join(" "),
             "time_ns=7000000000 tick=40 jiffies=4294937296 pid=123 comm=work registration=3 flags=final|exited|delays \
-             threads=2"
+             threads=2 user=0"
                 .to_owned()
                 + &counters
         );

@@ -38,7 +38,8 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["json", "record"])]
     pub per_process: bool,
 
-    /// JSON: an object a line for each record, with the fields of --per-process
+    /// JSON: an object a line for each record, with the fields of --per-process; the first and the last line say what the
+    /// comments of the other formats do
     #[arg(long, conflicts_with = "record")]
     pub json: bool,
 

@@ -201,8 +201,8 @@ fn every_format_says_the_same() {
     let rows = data(&csv);
     let columns: Vec<_> = rows[0].split(',').collect();
     let objects: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((rows.len(), objects.len()), (6, 5));
-    for (row, object) in rows[1..].iter().zip(&objects) {
+    assert_eq!((rows.len(), objects.len()), (6, 7));
+    for (row, object) in rows[1..].iter().zip(&objects[1..]) {
         let values: Vec<_> = row.split(',').collect();
         assert_eq!(values.len(), columns.len());
         assert_eq!(object.as_object().unwrap().len(), columns.len());
@@ -214,7 +214,17 @@ fn every_format_says_the_same() {
             }
         }
     }
-    assert_eq!(objects[4]["flags"], "final|exited");
+    assert_eq!(objects[5]["flags"], "final|exited");
+    // What stands in comments there, stands in the first and the last object here.
+    for comment in csv.lines().filter_map(|line| line.strip_prefix("# ")) {
+        let Some((key, value)) = comment.split_once(": ") else { continue };
+        let said = [&objects[0]["preamble"][key], &objects[6]["trailer"][key]];
+        let is_said = |said: &&Value| match said {
+            Value::Number(number) => number.as_f64() == value.parse().ok(),
+            said => said.as_str() == Some(value),
+        };
+        assert!(["units", "sampling_ns"].contains(&key) || said.iter().any(is_said), "{comment}: {json}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The file of `monitor --per-process`: one row a process and tick, counters since registration.
+//! The file of `monitor --per-process` or `--json`: one row or object a process and tick, counters since registration.
 
 use crate::interval::{add, Interval, CLASSIC_RATE_HZ};
 use crate::profile::{without_samples, Opening, CUT_SHORT, UNENDED};
@@ -10,6 +10,7 @@ use format::columns::{MAJOR_TOTAL, MINOR_TOTAL, SYSTEM_NS_TOTAL, USER_NS_TOTAL};
 use format::comments::Comments;
 use format::error::{Error, LineError};
 use format::input::Lines;
+use format::json;
 use format::processes::{Reader, NEEDED};
 use std::collections::HashMap;
 
@@ -141,12 +142,19 @@ fn read_bounded(mut lines: Lines, opening: Opening, limit: usize) -> Result<Proc
     let Opening { comments, first } = opening;
     let Some((head, _)) = first else { return Err(without_samples(&lines)) };
     let reader = Reader::new(&head).map_err(|why| lines.wrong(why))?;
+    let is_json = reader.is_json();
     let mut table = Table::new(comments, reader, limit);
+    if is_json {
+        table.row(&head).map_err(|why| lines.wrong(why))?;
+    }
     loop {
         let taken = match lines.next_line()? {
             None => break,
             Some(line) if line.text.trim().is_empty() => Ok(()),
             Some(line) if line.text.starts_with('#') => table.comments.take(line.text),
+            Some(line) if is_json && line.complete && json::is_comment(line.text) => {
+                json::take_comment(line.text, &mut table.comments)
+            }
             Some(line) if !line.complete => {
                 table.cut = true;
                 Ok(())

@@ -8,6 +8,7 @@ use crate::trace::Trace;
 use format::comments::Comments;
 use format::error::{Error, LineError};
 use format::input::Lines;
+use format::json;
 use format::profile::{closing, Tick};
 
 /// Jiffies per second assumed of a file that does not say: Debian's kernels.
@@ -71,6 +72,7 @@ pub fn opening(lines: &mut Lines) -> Result<Opening, Error> {
             None => return Ok(Opening { comments, first: None }),
             Some(line) if line.text.trim_start().starts_with('#') => comments.take(line.text.trim_start()),
             Some(line) if line.text.trim().is_empty() => Ok(()),
+            Some(line) if line.complete && json::is_comment(line.text) => json::take_comment(line.text, &mut comments),
             Some(line) => {
                 let first = Some((line.text.to_owned(), line.complete));
                 return Ok(Opening { comments, first });

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use testkit::files;
-use testkit::running::{run, Ended};
+use testkit::running::{run, Ended, Running};
 
 /// `program` with the words of `line`.
 pub fn program(name: &str, line: &str) -> Command {
@@ -27,6 +27,25 @@ pub fn directory(name: &str) -> Result<PathBuf> {
 
 pub fn json(text: &str) -> Result<Value> {
     serde_json::from_str(text).with_context(|| text.to_owned())
+}
+
+/// The records in what `monitor --json` printed: all but its first and its last object.
+pub fn records(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !is_comment(line)).collect()
+}
+
+/// The next record that a `monitor --json` prints.
+pub fn record(monitor: &mut Running) -> Result<String> {
+    loop {
+        let line = monitor.line()?;
+        if !is_comment(&line) {
+            return Ok(line);
+        }
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.starts_with("{\"preamble\":") || line.starts_with("{\"trailer\":")
 }
 
 pub fn number(value: &Value) -> Result<u64> {

@@ -3,7 +3,7 @@
 //! What processes do in their lives besides faulting: vfork, tracing, asynchronous I/O, another user, hundreds of threads, odd names.
 
 use crate::before::{Before, Life};
-use crate::programs::{json, program};
+use crate::programs::{json, program, records as records_of};
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use anyhow::{ensure, Context};
@@ -219,8 +219,8 @@ fn any_name_is_recorded_and_printed() -> Outcome {
         let count = records.len() + samples.read()?.len();
 
         let ended = run(&mut program("monitor", "--drain --json"))?;
-        ensure!(ended.status.success() && ended.stdout.lines().count() == count, "{c_name:?}: {ended:?}");
-        for line in ended.stdout.lines() {
+        ensure!(ended.status.success() && records_of(&ended.stdout).len() == count, "{c_name:?}: {ended:?}");
+        for line in records_of(&ended.stdout) {
             let object = json(line)?;
             let printed = object["comm"].as_str().context("a name")?;
             // What is no text is escaped, and so is the backslash.

@@ -2,11 +2,11 @@
 
 //! `monitor` as it is typed, with the real module.
 
-use crate::programs::{comment, directory, json, lost, number, program, ticks, userapp};
+use crate::programs::{comment, directory, json, lost, number, program, record, records as records_of, ticks, userapp};
 use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
-use abi::record::{Flags, SampleRecord};
+use abi::samples::{Flags, SampleRecord};
 use abi::words::ReadWords;
 use anyhow::{ensure, Context, Result};
 use nix::sys::signal::Signal;
@@ -109,6 +109,7 @@ fn shown(record: &SampleRecord) -> Vec<(&'static str, Value)> {
         ("registration", record.registration.into()),
         ("flags", flags.join("|").into()),
         ("threads", record.threads.into()),
+        ("user", record.user.into()),
         ("minor_total", totals.minor_faults.into()),
         ("major_total", totals.major_faults.into()),
         ("user_ns_total", totals.user_ns.into()),
@@ -143,7 +144,7 @@ fn drain_prints_what_is_there() -> Outcome {
     ensure!(records.len() >= 3 && records[records.len() - 1].flags.contains(Flags::FINAL));
     let ended = run(&mut program("monitor", "--drain --json"))?;
     ensure!(ended.status.success() && lost(&ended.stderr)? == 0, "{ended:?}");
-    let lines: Vec<_> = ended.stdout.lines().collect();
+    let lines = records_of(&ended.stdout);
     ensure!(lines.len() == records.len(), "{} lines for {} records", lines.len(), records.len());
     for (line, record) in lines.iter().zip(&records) {
         let object = json(line)?;
@@ -162,13 +163,13 @@ fn drain_prints_what_is_there() -> Outcome {
     status::register(child.pid())?;
     records.extend(samples.wait()?);
     let ended = run(&mut program("monitor", "--drain --json"))?;
-    ensure!(ended.status.success() && !ended.stdout.is_empty(), "{ended:?}");
-    for line in ended.stdout.lines() {
+    ensure!(ended.status.success() && !records_of(&ended.stdout).is_empty(), "{ended:?}");
+    for line in records_of(&ended.stdout) {
         ensure!(number(&json(line)?["pid"])? == child.pid() as u64, "{line}");
     }
     let ended = run(&mut program("monitor", "--drain --json --all"))?;
-    ensure!(ended.stdout.lines().count() >= records.len(), "{ended:?}");
-    ensure!(ended.stdout.starts_with(lines[0]), "{ended:?}");
+    let all = records_of(&ended.stdout);
+    ensure!(all.len() >= records.len() && all[0] == lines[0], "{ended:?}");
     Ok(())
 }
 
@@ -182,7 +183,7 @@ fn follow_goes_on_until_interrupted() -> Outcome {
             status::register(child.pid())?;
             status::unregister(child.pid())?;
             loop {
-                let object = json(&monitor.line()?)?;
+                let object = json(&record(&mut monitor)?)?;
                 lines += 1;
                 ensure!(object["pid"] == child.pid() && object["registration"] == n + 1, "{object}");
                 if object["flags"].as_str().context("flags")?.contains("final") {
@@ -194,7 +195,8 @@ fn follow_goes_on_until_interrupted() -> Outcome {
         }
         monitor.kill(signal)?;
         let ended = monitor.end()?;
-        ensure!(ended.status.success() && ended.stdout.is_empty() && lost(&ended.stderr)? == 0, "{ended:?}");
+        ensure!(ended.status.success() && records_of(&ended.stdout).is_empty(), "{ended:?}");
+        ensure!(lost(&ended.stderr)? == 0 && json(ended.stdout.trim())?["trailer"]["lost"] == 0, "{ended:?}");
         ensure!(ended.stderr.starts_with(&format!("samples       {lines} of 3 processes in ")), "{ended:?}");
     }
 
@@ -257,7 +259,7 @@ fn one_of_three_monitors_is_overtaken() -> Outcome {
         let written = committed(&samples);
         for (monitor, printed) in monitors[from..].iter_mut().zip(&mut printed[from..]) {
             while (printed.len() as u64) < written {
-                printed.push(monitor.line()?);
+                printed.push(record(monitor)?);
             }
         }
         Ok(written)
@@ -282,7 +284,7 @@ fn one_of_three_monitors_is_overtaken() -> Outcome {
     }
     for (n, (monitor, mut printed)) in monitors.into_iter().zip(printed.clone()).enumerate() {
         let ended = monitor.end()?;
-        printed.extend(ended.stdout.lines().map(String::from));
+        printed.extend(records_of(&ended.stdout).into_iter().map(String::from));
         let lost = lost(&ended.stderr)?;
         ensure!(ended.status.success() && printed.len() as u64 + lost == written, "{} and {lost}", printed.len());
         let expected = if n == 0 { written - seen - RING } else { 0 };
@@ -329,11 +331,12 @@ fn overtaken_monitors_count_what_they_lost() -> Outcome {
         monitor.kill(Signal::SIGTERM)?;
         let ended = monitor.end()?;
         let text = fs::read_to_string(file)?;
-        let (count, lost) = (text.lines().count(), lost(&ended.stderr)?);
+        let text = records_of(&text);
+        let (count, lost) = (text.len(), lost(&ended.stderr)?);
         ensure!(ended.status.success() && count as u64 + lost == written, "{count} and {lost} of {written}");
         ensure!(n > 0 || lost > 0, "it was not overtaken");
         let mut before = 0;
-        for line in text.lines() {
+        for line in &text {
             // Whole: what belongs together stands together.
             let object = json(line)?;
             let (registration, pid) = (number(&object["registration"])?, number(&object["pid"])?);
@@ -343,7 +346,7 @@ fn overtaken_monitors_count_what_they_lost() -> Outcome {
             ensure!(time_ns >= before, "out of order: {line}");
             before = time_ns;
         }
-        lines.push(text.lines().map(String::from).collect());
+        lines.push(text.into_iter().map(String::from).collect());
         ensure!(lines[n].len() == count, "monitor {n} printed a record twice");
     }
     // Where two of them have the same record, it is the same.
