@@ -41,7 +41,7 @@ fn metrics_are_computed_as_they_are_defined() {
     // P (1 - e^(-A/P)) with P = 51,200 and A = 200,000, three times.
     let expected = 3.0 * 51_200.0 * (1.0 - (-200_000.0f64 / 51_200.0).exp());
     assert!((numbers.expected.unwrap() - expected).abs() < 1e-6);
-    assert_eq!(numbers.delays_s, [Some(0.24); 4]);
+    assert_eq!(numbers.delays_s, [Some(0.24); 3]);
     assert_eq!(numbers.distinct_pages, Some(20 * 303));
 }
 
@@ -51,7 +51,7 @@ fn what_the_kernel_does_not_count_is_not_zero() {
     write_studies(&dir.0);
     let study = Study::load(&dir.0.join("case1")).unwrap();
     let numbers = Metrics::of(&study.runs[0]);
-    assert_eq!(numbers.delays_s, [None; 4]);
+    assert_eq!(numbers.delays_s, [None; 3]);
     assert!(numbers.run_delay_s.is_some());
     assert!(summary::waiting(&study).markdown().contains("n/a"));
     let figure = case2::swapping(&study);

@@ -15,7 +15,14 @@ pub struct Axis {
     pub step: f64,
     /// Whether equal distances are equal ratios. `min` is above 0 then.
     pub logarithmic: bool,
+    /// What a label counts in, in units of the values.
+    pub unit: f64,
 }
+
+/// Seconds that are labelled as such; a longer time is in hours.
+const SECONDS: f64 = 2.0 * HOUR;
+
+const HOUR: f64 = 3600.0;
 
 /// Most decades that a scale shows. What lies further below the highest value is drawn at the scale's lower end: a single
 /// value of almost nothing must not squeeze all others together.
@@ -26,7 +33,17 @@ impl Axis {
     pub fn tight(max: f64, count: usize) -> Self {
         let max = if max > 0.0 && max.is_finite() { max } else { 1.0 };
         let step = round_step(max / count as f64, &[1.0, 2.0, 5.0]);
-        Self { min: 0.0, max, labels: labels(step, max), step, logarithmic: false }
+        Self { min: 0.0, max, labels: labels(step, max), step, logarithmic: false, unit: 1.0 }
+    }
+
+    /// As [`Axis::tight`], for seconds, labelled in hours where there are many; and the unit's symbol.
+    pub fn time(max_s: f64, count: usize) -> (Self, &'static str) {
+        if max_s.is_nan() || max_s <= SECONDS || max_s.is_infinite() {
+            return (Self::tight(max_s, count), "s");
+        }
+        let hours = Self::tight(max_s / HOUR, count);
+        let labels = hours.labels.iter().map(|hours| hours * HOUR).collect();
+        (Self { max: max_s, labels, step: hours.step * HOUR, unit: HOUR, ..hours }, "h")
     }
 
     /// A scale from 0 that ends at a label above `max`, with about `count` labels: for heights.
@@ -35,13 +52,13 @@ impl Axis {
         let step = round_step(max / count as f64, &[1.0, 2.0, 2.5, 5.0]);
         // Air above the highest value, so that its line is not taken for the frame.
         let max = (max * 1.02 / step).ceil() * step;
-        Self { min: 0.0, max, labels: labels(step, max), step, logarithmic: false }
+        Self { min: 0.0, max, labels: labels(step, max), step, logarithmic: false, unit: 1.0 }
     }
 
     /// A scale with labels exactly at `values`, which must be in order: for the N of a series of runs.
     pub fn at(values: &[f64]) -> Self {
         let last = values.last().copied().unwrap_or(1.0);
-        Self { min: 0.0, max: last * 1.04, labels: values.to_vec(), step: 0.0, logarithmic: false }
+        Self { min: 0.0, max: last * 1.04, labels: values.to_vec(), step: 0.0, logarithmic: false, unit: 1.0 }
     }
 
     /// A logarithmic scale with all of `values` that are above 0 on it, from a power of ten to a power of ten.
@@ -54,7 +71,7 @@ impl Axis {
         let highest = (most.log10() - 1e-9).ceil() as i32;
         let lowest = ((least.log10() + 1e-9).floor() as i32).clamp(highest - DECADES, highest - 1);
         let labels: Vec<f64> = (lowest..=highest).map(power_of_ten).collect();
-        Self { min: power_of_ten(lowest), max: power_of_ten(highest), labels, step: 0.0, logarithmic: true }
+        Self { min: power_of_ten(lowest), max: power_of_ten(highest), labels, step: 0.0, logarithmic: true, unit: 1.0 }
     }
 
     /// The same from no less than `least` to no more than `most`, if that leaves two labels to read it by.
@@ -98,6 +115,16 @@ fn labels(step: f64, max: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_time_is_labelled_in_hours() {
+        let (axis, unit) = Axis::time(7200.0, 12);
+        assert_eq!((axis, unit), (Axis::tight(7200.0, 12), "s"));
+        let (axis, unit) = Axis::time(10.0 * 3600.0, 12);
+        assert_eq!((axis.max, axis.step, axis.unit, unit), (36_000.0, 3600.0, 3600.0, "h"));
+        assert_eq!((axis.labels.len(), axis.labels[10]), (11, 36_000.0));
+        assert_eq!(axis.part(18_000.0), 0.5);
+    }
 
     #[test]
     fn labels_are_round_and_inside() {

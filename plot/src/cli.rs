@@ -2,6 +2,7 @@
 
 //! The command line.
 
+use crate::choice::Choice;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ const EXAMPLES: &str = "\
 Examples:
   plot profile.data                        profile.svg and profile.png beside it
   plot -o both.svg before.data after.data  two profiles over each other, SVG only
+  plot -o all.html processes.csv           a page to explore in a browser: one file, no network
+  plot --process work --by cpu --most 20 processes.csv
+                                           20 processes called work, those with most CPU time first
   plot --hz 1000 classic.data              a file that does not state its jiffies per second
 
 The case studies are drawn by `studies`, the benchmark by `mp3-bench figures`.
@@ -19,22 +23,26 @@ Exit status: 0 done, 1 a file cannot be read or is no profile, 2 wrong usage.";
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Files of `monitor` (four columns, or --per-process), of the classic monitor, or either compressed with gzip; - is
-    /// standard input
+    /// Files of `monitor` (four columns, --per-process or --json), of the classic monitor, or any of them compressed with gzip;
+    /// - is standard input
     ///
     /// Four columns a line: jiffies, minor faults, major faults, CPU time in ns, each the sum over registered processes
     /// for the interval. Several files are drawn over each other, each from its own first interval on.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Where to write: PATH.svg and PATH.png, or only the one that PATH ends with; into PATH/ if that is a directory; - is
-    /// standard output, as SVG [default: the first FILE's name without its extension, beside it]
+    /// Where to write: PATH.svg and PATH.png, or only the one that PATH ends with; PATH.html: a page to explore in a browser; into
+    /// PATH/ if that is a directory; - is standard output, as SVG [default: the first FILE's name without its extension, beside it]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 
     /// Jiffies per second of files that do not state it [default: 250]
     #[arg(long, value_name = "HZ", value_parser = hz)]
     pub hz: Option<f64>,
+
+    /// Which processes are drawn, and in which order.
+    #[command(flatten)]
+    pub choice: Choice,
 }
 
 fn hz(text: &str) -> Result<f64, String> {

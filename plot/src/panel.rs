@@ -402,15 +402,16 @@ fn draw_line(canvas: &Canvas<'_>, places: &[(f64, f64)], pen: &Pen) -> Result<()
 
 fn draw_horizontal(canvas: &Canvas<'_>, scale: &Scale<'_>, x: &Horizontal) -> Result<(), CanvasError> {
     let Frame { left, right, bottom, .. } = scale.frame;
-    let largest = x.axis.labels.last().copied().unwrap_or(0.0);
+    let unit = x.axis.unit;
+    let (largest, step) = (x.axis.labels.last().copied().unwrap_or(0.0) / unit, x.axis.step / unit);
     let mut free = f64::MIN;
     for &value in &x.axis.labels {
         let label = if x.axis.logarithmic {
             decade_label(value)
         } else if largest < 100_000.0 {
-            crate::number::fixed(value, decimals(x.axis.step))
+            crate::number::fixed(value / unit, decimals(step))
         } else {
-            scale_label(value, x.axis.step, largest)
+            scale_label(value / unit, step, largest)
         };
         let half = Type::new(LABEL).width(&label) / 2.0;
         let place = scale.x(value);

@@ -135,6 +135,115 @@ fn draws_the_processes_of_a_per_process_file() {
     assert!(svg.contains("7 work — 700 faults") && svg.contains("8 a,b — 41 faults"));
 }
 
+/// Two processes for two ticks each, as CSV and as JSON.
+fn two_processes() -> (String, String) {
+    let columns = "time_ns,tick,jiffies,pid,comm,registration,flags,threads,user,minor_total,major_total,user_ns_total,system_ns_total";
+    let rows = [
+        "50000000,1,10,7,work,1,first,1,0,0,0,0,0",
+        "50000000,1,10,8,make,2,first,1,0,0,0,0,0",
+        "100000000,2,22,7,work,1,,1,0,700,0,2000,2000",
+        "100000000,2,22,8,make,2,,1,0,40,1,1000,5000",
+        "150000000,3,35,7,work,1,final,1,0,900,0,3000,2000",
+        "150000000,3,35,8,make,2,final,1,0,41,1,1000,9000",
+    ];
+    let csv = format!(
+        "# mp3 processes 1\n# cpus: 2\n# rate_hz: 20\n{columns}\n{}\n# samples: 6\n# lost: 3\n",
+        rows.join("\n")
+    );
+    let object = |row: &&str| {
+        let fields = columns.split(',').zip(row.split(',')).map(|(name, field)| match name {
+            "comm" | "flags" => format!("\"{name}\":\"{field}\""),
+            _ => format!("\"{name}\":{field}"),
+        });
+        format!("{{{}}}\n", fields.collect::<Vec<_>>().join(","))
+    };
+    let json = format!(
+        "{{\"preamble\":{{\"mp3\":\"processes 1\",\"cpus\":2,\"rate_hz\":20}}}}\n{}{{\"trailer\":{{\"samples\":6,\"lost\":3}}}}\n",
+        rows.iter().map(object).collect::<String>()
+    );
+    (csv, json)
+}
+
+#[test]
+fn json_is_drawn_as_the_csv_that_says_the_same() {
+    let dir = Dir::new();
+    let (csv, json) = two_processes();
+    dir.file("a.csv", csv).file("a.json", &json);
+    let (of_csv, of_json) = (dir.plot(&["a.csv", "-o", "csv.svg"]), dir.plot(&["a.json", "-o", "json.svg"]));
+    assert_eq!(of_json.status.code(), Some(0), "{}", stderr(&of_json));
+    assert_eq!(dir.read("csv.svg"), dir.read("json.svg"));
+    assert_eq!(stdout(&of_csv).lines().next(), stdout(&of_json).lines().next());
+    assert!(stderr(&of_json).contains("a.json: its monitor lost 3 records"), "{}", stderr(&of_json));
+    // A pipe: nothing tells what it holds but its first line.
+    let cut: String = json.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let output = dir.file("cut.json", cut + "{\"time_ns\":1000").plot(&["cut.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("has no end"), "{}", stderr(&output));
+    let wrong = complaint("{\"time_ns\":1,\"pid\":true}\n");
+    assert!(wrong.contains("bad.data: line 1: "), "{wrong}");
+}
+
+#[test]
+fn processes_are_chosen_by_name_number_and_order() {
+    let dir = Dir::new();
+    dir.file("a.csv", two_processes().0);
+    let drawn = |options: &[&str]| {
+        let output = dir.plot(&[&["a.csv", "-o", "a.svg"], options].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let names: Vec<String> =
+            stdout(&output).lines().filter_map(|line| Some(line.split_once(':')?.0.into())).collect();
+        names
+    };
+    assert_eq!(drawn(&[]), ["7 work", "8 make"]);
+    assert_eq!(drawn(&["--by", "cpu"]), ["8 make", "7 work"]);
+    assert_eq!(drawn(&["--most", "1"]), ["7 work"]);
+    assert_eq!(drawn(&["--by", "major", "--most", "1"]), ["8 make"]);
+    assert_eq!(drawn(&["--process", "make"]), ["8 make"]);
+    assert_eq!(drawn(&["--process", "7", "--process", "make"]), ["7 work", "8 make"]);
+    let output = dir.plot(&["a.csv", "--process", "nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "plot: a.csv: its monitor lost 3 records: sums are right, but coarser in time\n\
+        plot: a.csv: no process is called 'nobody' or has this PID\n"
+    );
+}
+
+#[test]
+fn a_page_has_every_line_and_the_sum_of_all() {
+    let dir = Dir::new();
+    dir.file("a.csv", two_processes().0).file("p.data", PROFILE);
+    let output = dir.plot(&["a.csv", "p.data", "-o", "x.html"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "x.html\n"), "{}", stderr(&output));
+    let page = String::from_utf8(dir.read("x.html")).unwrap();
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let series = &data["studies"][0]["runs"][0]["series"];
+    let sum = |series: &serde_json::Value, column: &str| -> i64 {
+        series[column].as_array().unwrap().iter().map(|number| number.as_i64().unwrap()).sum()
+    };
+    let said: Vec<_> = series
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|series| {
+            (series["name"].as_str().unwrap(), sum(series, "minor"), sum(series, "major"), sum(series, "cpu_ns"))
+        })
+        .collect();
+    assert_eq!(said, [("all processes", 941, 1, 15_000), ("7 work", 900, 0, 5000), ("8 make", 41, 1, 10_000)]);
+    let profile = &data["studies"][1]["runs"][0]["series"];
+    assert_eq!((profile.as_array().unwrap().len(), sum(&profile[0], "minor")), (1, 9070));
+    for text in ["guest · Linux 7.2.12", "its monitor lost 3 records", "<td>900</td>", "<th scope=\"row\">8 make</th>"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+    // The sum is that of all, whatever is drawn.
+    let output = dir.plot(&["a.csv", "--process", "make", "-o", "y.html"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let page = String::from_utf8(dir.read("y.html")).unwrap();
+    assert!(page.contains("<td>941</td>") && !page.contains("7 work"), "{page}");
+}
+
 #[test]
 fn a_bad_file_is_named_with_its_line_and_why() {
     assert_eq!(complaint(""), "plot: bad.data: empty: no samples\n");

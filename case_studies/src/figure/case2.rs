@@ -3,9 +3,10 @@
 //! Case study 2: more and more copies of a program, until they no longer fit into memory.
 
 use super::case1::machine;
-use crate::study::metrics::{Delay, Metrics, DELAYS};
+use crate::study::metrics::Metrics;
 use crate::study::Study;
 use plot::axis::Axis;
+use plot::delays::{Delay, DELAYS};
 use plot::figure::Figure;
 use plot::number::{fixed, seconds, thousands};
 use plot::palette::{Mark, RGBColor, CPU, INK, MAJOR, MINOR, SERIES};
@@ -15,7 +16,7 @@ const UTILISATION: &str = "CPU utilisation = CPU time of all copies (user and sy
      100 % is every CPU busy with them all the time. Completion time: from the start of the first copy to the end of the last.";
 
 const WAITING: &str = "Waiting is the kernel's delay accounting, summed over the copies, and may therefore exceed the completion time. Its \
-     kinds overlap (a swap-in that waits for the disk is block I/O too) and do not add up.";
+     kinds may overlap, and do not add up. Block-I/O delay is not shown: since Linux 6.12 the kernel charges it to the wrong task.";
 
 /// Utilisation and completion time against the number of copies.
 pub fn utilisation(study: &Study) -> Figure {
@@ -45,7 +46,7 @@ pub fn swapping(study: &Study) -> Figure {
     let mut items = Vec::new();
     let mut legend = Vec::new();
     let mut highest = 0.0f64;
-    let marks = [Mark::Circle, Mark::Square, Mark::Triangle, Mark::Diamond];
+    let marks = [Mark::Circle, Mark::Square, Mark::Triangle];
     for (index, Delay { name, .. }) in DELAYS.iter().enumerate() {
         let points = over_n(&metrics, |metrics| metrics.delays_s[index]);
         let pen = Pen::full(SERIES[index], 1.8).marked(marks[index]);

@@ -1,71 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The page: one file that works from disk, without a network.
-//!
-//! Tables and machines are written here, so that they work without scripts too. The charts are drawn by `page.js` from
-//! the numbers of [`data`], which stand in the page as JSON.
+//! The page of studies: `plot`'s page, with their tables and machines.
 
-pub mod data;
-
+use crate::study::metrics::Metrics;
+use crate::study::run::Run;
 use crate::study::summary::{self, Table};
 use crate::study::Study;
 use plot::canvas::escape;
-
-const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+use plot::delays::DELAYS;
+use plot::page::data::{self, Group, Page, Series, Trend, TrendLine};
+use plot::page::{self, Texts};
 
 /// The page of these studies.
 ///
 /// # Errors
 /// The numbers cannot be written as JSON.
 pub fn html(studies: &[Study]) -> Result<String, serde_json::Error> {
-    // Inside a script element, only `<` could end it.
-    let json = serde_json::to_string(&data::page(studies))?.replace('<', "\\u003c");
     let names: Vec<String> = studies.iter().map(Study::title).collect();
-    let sections: String = studies.iter().enumerate().map(|(index, study)| section(index, study)).collect();
-    Ok(fill(
-        PAGE,
-        &[
-            ("title", &escape(&format!("mp3: {}", names.join(", ")))),
-            ("style", STYLE),
-            ("script", SCRIPT),
-            ("definitions", &definitions()),
-            ("sections", &sections),
-            ("data", &json),
-        ],
-    ))
+    let texts = Texts {
+        title: format!("mp3: {}", names.join(", ")),
+        sections: studies.iter().enumerate().map(|(index, study)| section(index, study)).collect(),
+        definitions: page::definitions(summary::DEFINITIONS),
+    };
+    page::html(&texts, &Page { studies: studies.iter().map(group).collect() })
 }
 
-/// Puts texts into the places `{{name}}` of a template, in one pass: what is put in is not searched again.
-fn fill(template: &str, texts: &[(&str, &str)]) -> String {
-    let mut filled = String::new();
-    let mut pieces = template.split("{{");
-    filled.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let (name, rest) = piece.split_once("}}").unwrap_or((piece, ""));
-        filled.push_str(texts.iter().find(|(key, _)| *key == name).map_or("", |(_, text)| text));
-        filled.push_str(rest);
+fn group(study: &Study) -> Group {
+    Group { name: study.name.clone(), trends: trends(study), runs: study.runs.iter().map(run).collect() }
+}
+
+fn run(run: &Run) -> data::Run {
+    let sum = Series::sum(&run.profile.trace, run.lag_s());
+    let cpus = Some(u64::from(run.description.machine.cpus));
+    data::Run::new(&run.name, cpus, &run.processes, sum, |process| format!("{} ({})", run.label(process), process.pid))
+}
+
+fn trends(study: &Study) -> Vec<Trend> {
+    let metrics: Vec<Metrics> = study.runs.iter().map(Metrics::of).collect();
+    if metrics.windows(2).all(|pair| pair[0].processes == pair[1].processes) {
+        return Vec::new();
     }
-    filled
+    let line = |name: &str, value: &dyn Fn(&Metrics) -> Option<f64>| {
+        let known = metrics.iter().filter_map(|metrics| Some((metrics.processes, value(metrics)?)));
+        let (n, value) = known.unzip();
+        TrendLine { name: name.into(), n, value }
+    };
+    let waits: Vec<TrendLine> = DELAYS
+        .iter()
+        .enumerate()
+        .map(|(index, delay)| line(delay.name, &|metrics| metrics.delays_s[index]))
+        .filter(|line| !line.n.is_empty())
+        .collect();
+    let one = |title, unit, line| Trend { title, unit, lines: vec![line] };
+    let mut trends = vec![
+        one("CPU utilisation", "% of all CPUs", line("utilisation", &|n| Some(n.utilisation_percent))),
+        one("Completion time", "s", line("completion", &|n| Some(n.wall_s))),
+        one("Major page faults", "count", line("major", &|n| Some(n.major as f64))),
+        one("Minor page faults", "count", line("minor", &|n| Some(n.minor as f64))),
+    ];
+    if !waits.is_empty() {
+        trends.push(Trend { title: "Time lost waiting", unit: "s, summed over processes", lines: waits });
+    }
+    trends
 }
 
 fn section(index: usize, study: &Study) -> String {
     let machines: String = study.runs.iter().enumerate().map(|(run, _)| machine(study, run)).collect();
-    format!(
-        "<section class=\"study\" data-study=\"{index}\">\n<h2>{}</h2>\n{}\n<div class=\"trends\"></div>\n\
-         <div class=\"runs\"></div>\n<details><summary>Sampling, waiting, programs</summary>\n{}{}{}</details>\n\
-         <details><summary>Machine</summary>\n<div class=\"machines\">{machines}</div></details>\n</section>\n",
-        escape(&study.title()),
-        table("Summary", &summary::runs(study)),
+    let programs: String =
+        study.runs.iter().map(|run| table(&format!("Programs of {}", run.name), &summary::programs(run))).collect();
+    let details = format!(
+        "<details><summary>Sampling, waiting, programs</summary>\n{}{}{programs}</details>\n\
+         <details><summary>Machine</summary>\n<div class=\"machines\">{machines}</div></details>\n",
         table("Sampling", &summary::sampling(study)),
         table("Waiting, seconds summed over the processes of a run", &summary::waiting(study)),
-        study
-            .runs
-            .iter()
-            .map(|run| table(&format!("Programs of {}", run.name), &summary::programs(run)))
-            .collect::<String>(),
-    )
+    );
+    page::section(index, &study.title(), &table("Summary", &summary::runs(study)), &details)
+}
+
+fn table(caption: &str, table: &Table) -> String {
+    page::table(caption, &table.head, &table.rows)
 }
 
 /// The machine of a run, unless it is the one of the run before.
@@ -87,36 +100,4 @@ fn machine(study: &Study, run: usize) -> String {
         escape(&names.join(", ")),
         escape(&this.started)
     )
-}
-
-fn table(caption: &str, table: &Table) -> String {
-    let head: String = table.head.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(name))).collect();
-    let rows: String = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells: String = row
-                .iter()
-                .enumerate()
-                .map(|(column, field)| match column {
-                    0 => format!("<th scope=\"row\">{}</th>", escape(field)),
-                    _ => format!("<td>{}</td>", escape(field)),
-                })
-                .collect();
-            format!("<tr>{cells}</tr>\n")
-        })
-        .collect();
-    format!(
-        "<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table>\n<caption>{0}</caption>\n\
-         <thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n",
-        escape(caption)
-    )
-}
-
-fn definitions() -> String {
-    summary::DEFINITIONS
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(word, meaning)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(word), escape(meaning.trim())))
-        .collect()
 }

@@ -4,31 +4,8 @@
 
 use super::run::Run;
 use format::columns;
+use plot::delays::DELAYS;
 use plot::processes::{Process, Processes};
-
-/// A kind of waiting that the kernel's delay accounting counts separately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delay {
-    /// A short name without blanks.
-    pub key: &'static str,
-    /// The column with the time waited since registration, ns.
-    pub column: &'static str,
-    /// Its name for readers.
-    pub name: &'static str,
-}
-
-/// The kinds that the studies show. They overlap (a swap-in that waits for the disk is block I/O too), so they are never
-/// added up.
-pub const DELAYS: [Delay; 4] = [
-    Delay { key: "swapin", column: columns::of("swapin_delay"), name: "swap-in" },
-    Delay { key: "blkio", column: columns::of("blkio_delay"), name: "block I/O" },
-    Delay {
-        key: "thrashing",
-        column: columns::of("thrashing_delay"),
-        name: "thrashing (pages evicted shortly before)",
-    },
-    Delay { key: "reclaim", column: columns::of("reclaim_delay"), name: "direct reclaim" },
-];
 
 /// Metrics of a run.
 #[derive(Debug, Clone, PartialEq)]

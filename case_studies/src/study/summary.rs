@@ -2,11 +2,12 @@
 
 //! Every number of the studies, as tables for the reader to check.
 
-use super::metrics::{process_waited_s, Metrics, DELAYS};
+use super::metrics::{process_waited_s, Metrics};
 use super::published::total_faults;
 use super::run::Run;
 use super::Study;
 use format::columns;
+use plot::delays::DELAYS;
 use plot::number::{fixed, thousands};
 
 /// A table with a heading row.
@@ -157,7 +158,7 @@ pub fn programs(run: &Run) -> Table {
         "expected",
         "pages touched",
         "swap-in (s)",
-        "block I/O (s)",
+        "block I/O (s, not reliable)",
     ]);
     for userapp in &run.userapps {
         let process = run.processes.list.iter().find(|process| process.pid == userapp.pid);
@@ -190,6 +191,7 @@ expected: sum over programs of P (1 - e^(-V/P)), the different pages that V visi
 pages touched: the same for the programs' own seeds, counted.
 utilisation: CPU time of all programs / (completion time x CPUs), from profile.data, wall_s and cpus of run.json.
 waiting: the kernel's delay accounting, summed over processes; kinds overlap and are not to be added; n/a: not counted.
+block I/O: not reliable: since Linux 6.12 the kernel charges it to the wrong task (docs/upstream/README.md).
 ";
 
 /// All tables of a study, as text.

@@ -63,7 +63,8 @@ pub fn figure(sources: &[Source], left_out: &[Source], origin: Option<String>) -
 }
 
 fn time_axis(end_s: f64) -> Horizontal {
-    Horizontal { axis: Axis::tight(end_s, 12), title: "Time since the first interval began (s)".into() }
+    let (axis, unit) = Axis::time(end_s, 12);
+    Horizontal { axis, title: format!("Time since the first interval began ({unit})") }
 }
 
 fn single(source: &Source, origin: Option<String>) -> Figure {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Charts of the page. Counters come as differences (see data.rs) and are added up here; rates are differences of two
+// Charts of the page. Counters come as differences (see page/data.rs) and are added up here; rates are differences of two
 // points over the time between them.
 "use strict";
 (() => {
@@ -8,6 +8,10 @@
   const PAGE_BYTES = 4096;
   const MARGIN = { top: 8, right: 12, bottom: 26, left: 62 };
   const TIP_ROWS = 12;
+  const HOUR = 3600;
+  const LONG = 2 * HOUR;
+  // Lines that are all marked under the cursor; of more, those in the tip are.
+  const MARKED = 40;
 
   // Colours in oklch, the lightness and chroma of which the style sheet sets for light and dark: hues of neighbours far
   // apart. Dashes tell lines apart that share a hue for some eyes.
@@ -55,6 +59,19 @@
       else high = middle;
     }
     return low;
+  };
+
+  // The `most` first elements in the order of `before`, which a sort of all would have: in one pass, since there may be thousands.
+  const first = (list, most, before) => {
+    const kept = [];
+    for (const one of list) {
+      if (kept.length === most && !before(one, kept[most - 1])) continue;
+      let place = kept.length;
+      while (place > 0 && before(one, kept[place - 1])) place--;
+      kept.splice(place, 0, one);
+      if (kept.length > most) kept.pop();
+    }
+    return kept;
   };
 
   const ticks = (from, to, wanted) => {
@@ -111,6 +128,7 @@
       this.raised = null;
       this.charts = [];
       this.frame = 0;
+      this.cursorFrame = 0;
     }
 
     zoom(from, to) {
@@ -140,9 +158,16 @@
       this.frame = requestAnimationFrame(() => this.charts.forEach((chart) => chart.draw()));
     }
 
+    // Pointers move more often than frames are shown.
     point(at) {
       this.cursor = at;
-      this.charts.forEach((chart) => chart.drawCursor());
+      cancelAnimationFrame(this.cursorFrame);
+      this.cursorFrame = requestAnimationFrame(() => this.charts.forEach((chart) => chart.drawCursor()));
+    }
+
+    raise(key) {
+      this.raised = key;
+      this.charts.forEach((chart) => chart.raise());
     }
   }
 
@@ -230,10 +255,15 @@
         const middle = { class: "empty", x: this.width / 2, y: this.height / 2, "text-anchor": "middle" };
         shape(svg, "text", middle, this.series.length ? "All lines are switched off" : (this.options.nothing ?? "No data"));
       }
-      this.over = shape(svg, "g", {});
+      // The cursor has a layer of its own: the lines below are not painted again when it moves.
+      this.over = document.createElementNS(SVG, "svg");
+      const layerOf = { viewBox: names.viewBox, height: this.height, class: "over", "aria-hidden": "true" };
+      for (const [key, value] of Object.entries(layerOf)) this.over.setAttribute(key, value);
       this.listen(svg);
       this.svg = svg;
-      this.plot.replaceChildren(svg, this.tip, this.heard);
+      this.layer = layer;
+      this.plot.replaceChildren(svg, this.over, this.tip, this.heard);
+      this.raise();
       if (focused) svg.focus();
       this.drawCursor();
     }
@@ -247,14 +277,19 @@
         const place = { x: MARGIN.left - 7, y: y + 4, "text-anchor": "end" };
         shape(svg, "text", place, shortened(value, vertical.step, this.highest));
       }
+      // A long time is labelled in hours.
+      const [from, to] = this.view.range;
+      const unit = !this.options.places && to > LONG ? HOUR : 1;
       const { values, step } = this.options.places
         ? { values: this.options.places, step: 1 }
-        : ticks(...this.view.range, this.width / 90);
-      for (const value of values) {
+        : ticks(from / unit, to / unit, this.width / 90);
+      for (const number of values) {
+        const value = number * unit;
         const x = this.x(value);
         shape(svg, "line", { class: "grid", x1: x, x2: x, y1: MARGIN.top, y2: bottom });
-        const label = grouped(value, Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9))));
-        shape(svg, "text", { x, y: bottom + 17, "text-anchor": "middle" }, label + (this.options.places ? "" : " s"));
+        const label = grouped(number, Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9))));
+        const symbol = this.options.places ? "" : unit === HOUR ? " h" : " s";
+        shape(svg, "text", { x, y: bottom + 17, "text-anchor": "middle" }, label + symbol);
       }
     }
 
@@ -269,9 +304,8 @@
         }
         put(path.length ? "L" : "M", line.x[index], line.y[index]);
       }
-      const faded = this.view.raised !== null && this.view.raised !== line.key;
       const looks = {
-        class: `line${line.index < 0 ? " sum" : ""}${faded ? " faded" : ""}`,
+        class: `line${line.index < 0 ? " sum" : ""}`,
         d: path.join(""),
         "data-series": line.key,
         "stroke-dasharray": dash(line.index),
@@ -282,6 +316,17 @@
       for (let index = first; index < last; index++) {
         const dot = { cx: this.x(line.x[index]), cy: this.y(line.y[index]), r: 3.5, style: `fill:${colour(line.index)}` };
         shape(layer, "circle", dot);
+      }
+    }
+
+    // Fades all lines but the one that is raised, if there is one.
+    raise() {
+      if (!this.layer) return;
+      const { raised } = this.view;
+      this.layer.classList.toggle("dim", raised !== null);
+      this.layer.querySelectorAll(".raised").forEach((line) => line.classList.remove("raised"));
+      if (raised !== null) {
+        this.layer.querySelectorAll(`[data-series="${raised}"]`).forEach((line) => line.classList.add("raised"));
       }
     }
 
@@ -311,34 +356,35 @@
       const x = this.x(at);
       shape(this.over, "line", { class: "cursor", x1: x, x2: x, y1: MARGIN.top, y2: this.height - MARGIN.bottom });
       const points = this.shown.map((line) => this.read(line, at)).filter((point) => point !== null);
-      for (const { line, x: value, y } of points) {
+      const before = (a, b) => (a.line.index < 0) > (b.line.index < 0) || ((a.line.index < 0) === (b.line.index < 0) && a.y > b.y);
+      const told = first(points, TIP_ROWS, before);
+      for (const { line, x: value, y } of points.length > MARKED ? told : points) {
         if (value < this.view.range[0] || value > this.view.range[1] + 1e-12) continue;
         const where = line.stepped ? x : this.x(value);
         shape(this.over, "circle", { cx: where, cy: this.y(y), r: 3.5, style: `fill:${colour(line.index)}` });
       }
-      if (this.pointed) this.drawTip(at, points);
+      if (this.pointed) this.drawTip(at, told, points.length - told.length);
       else this.tip.hidden = true;
     }
 
-    drawTip(at, points) {
+    drawTip(at, points, others) {
       const write = this.options.write;
-      points.sort((a, b) => (b.line.index < 0) - (a.line.index < 0) || b.y - a.y);
       const where = this.options.places ? `N = ${points[0]?.x ?? ""}` : `${at.toFixed(3)} s`;
       const table = element("table", {});
-      for (const { line, x, y } of points.slice(0, TIP_ROWS)) {
+      for (const { line, x, y } of points) {
         const swatch = element("span", { class: "swatch", style: `background:${colour(line.index)}` });
         const attributes = { "data-series": line.key, "data-x": x, "data-value": y };
         table.append(element("tr", attributes, element("td", {}, swatch, line.name), element("td", {}, write(y))));
       }
       this.tip.replaceChildren(element("strong", {}, where), table);
-      if (points.length > TIP_ROWS) this.tip.append(`and ${points.length - TIP_ROWS} more`);
+      if (others > 0) this.tip.append(`and ${others} more`);
       this.tip.hidden = false;
       const x = this.x(at);
       const left = x + 16 + this.tip.offsetWidth > this.width ? x - 16 - this.tip.offsetWidth : x + 16;
       this.tip.style.left = `${Math.max(0, left)}px`;
       this.tip.style.top = `${MARGIN.top}px`;
       if (this.spoken) {
-        const values = points.slice(0, TIP_ROWS).map(({ line, y }) => `${line.name} ${write(y)}`);
+        const values = points.map(({ line, y }) => `${line.name} ${write(y)}`);
         this.heard.textContent = `${where}: ${values.join(", ")}`;
       }
     }
@@ -492,7 +538,7 @@
         series: (kind = "total") => lines.map((line) => growing(line, faults(line, kind))) },
       { key: "rate", title: "Fault rate", unit: "page faults per second", write: significant, kinds: FAULTS,
         series: (kind = "total") => lines.map((line) => rate(line, faults(line, kind), run.nominal_s)) },
-      { key: "cpu", title: "CPU utilisation", unit: `% of one CPU, of ${run.cpus}`, write: (y) => `${grouped(y, 2)} %`,
+      { key: "cpu", title: "CPU utilisation", unit: run.cpus ? `% of one CPU, of ${run.cpus}` : "% of one CPU", write: (y) => `${grouped(y, 2)} %`,
         series: () => lines.map((line) => rate(line, line.cpu_s, run.nominal_s, 100)) },
       { key: "memory", title: "Memory", unit: "MiB", write: (y) => `${grouped(y, 1)} MiB`,
         kinds: [["resident", "resident"], ["swapped", "in swap"]],
@@ -504,7 +550,9 @@
           return place < 0 ? [] : parts.map((line) => growing(line, line.waited[place]));
         } },
     ];
-    return charts.map((options) => new Chart(view, options));
+    // A file of sums has neither.
+    const shown = charts.filter(({ key }) => parts.length > 0 || !["memory", "waited"].includes(key));
+    return shown.map((options) => new Chart(view, options));
   };
 
   const legend = (lines, view) => {
@@ -521,10 +569,7 @@
     root.append(element("div", { class: "bar" },
       element("button", { type: "button", onclick: all(true) }, "All on"),
       element("button", { type: "button", onclick: all(false) }, "All off")));
-    const raise = (key) => () => {
-      view.raised = key;
-      view.redraw();
-    };
+    const raise = (key) => () => view.raise(key);
     for (const line of lines) {
       const box = element("input", { type: "checkbox", "data-series": line.key, onchange: apply });
       box.checked = true;
@@ -573,7 +618,8 @@
     const runs = section.querySelector(".runs");
     const place = element("div", {});
     const pick = choice("Run", study.runs.map((run, index) => [index, run.name]), (index) => showRun(place, study.runs[index]));
-    runs.append(element("div", { class: "bar" }, element("strong", {}, "Run"), pick), place);
+    if (study.runs.length > 1) runs.append(element("div", { class: "bar" }, element("strong", {}, "Run"), pick));
+    runs.append(place);
     showRun(place, study.runs[0]);
   }
 })();
