@@ -2,6 +2,7 @@
 
 //! The committed data: what is claimed of the two studies, and that their texts and figures say what the data say.
 
+use format::columns;
 use plot::panel::Item;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,5 +115,58 @@ fn the_committed_figures_agree_with_the_data() {
         };
         let (now, committed) = (texts(&figures), texts(&here("figures")));
         assert!(now.len() > 10 && now == committed, "{name}: {now:?}\n{committed:?}");
+    }
+}
+
+/// What a process was doing at each moment: on a CPU, waiting for one, or asleep. So these fit into its life, whatever counted
+/// them. Block-I/O delay does not, which is why no text and no figure goes by it.
+#[test]
+fn what_the_copies_waited_for_fits_into_their_lives() {
+    let mut impossible = 0;
+    for run in study("case1").0.runs.iter().chain(&study("case2").0.runs) {
+        let processes = &run.processes;
+        for process in &processes.list {
+            let seconds = |name: &str| processes.last(process, columns::of(name)).map_or(0.0, |ns| ns as f64 / 1e9);
+            let life_s = process.rows.last().unwrap().time_s - process.start_s;
+            let awake_s = seconds("user") + seconds("system") + seconds("run_delay");
+            // 20 pauses of a second; the first record and the last are up to a jiffy away from birth and death.
+            let asleep_s = life_s - awake_s - 20.0 + 0.01;
+            assert!(asleep_s >= 0.0, "{} of {}: {awake_s} s awake of {life_s}", process.pid, run.name);
+            for name in ["swapin_delay", "thrashing_delay"] {
+                assert!(seconds(name) <= asleep_s, "{} of {}: {name} of {asleep_s} s", process.pid, run.name);
+            }
+            assert!(seconds("reclaim_delay") <= life_s - 20.0);
+            impossible += usize::from(seconds("blkio_delay") > life_s);
+        }
+    }
+    assert!(impossible > 0, "this kernel counts block-I/O delay right: the texts can say so");
+}
+
+/// Where the README's prose has the numbers of N = 28 from.
+#[test]
+fn the_readmes_prose_about_28_copies_agrees_with_the_data() {
+    let (study, metrics) = study("case2");
+    let (run, metrics) = (&study.runs[4], &metrics[4].1);
+    let processes = &run.processes;
+    let sum = |name: &str| -> f64 {
+        processes.list.iter().filter_map(|process| processes.last(process, columns::of(name))).sum::<u64>() as f64 / 1e9
+    };
+    let lives: f64 = processes.list.iter().map(|process| process.rows.last().unwrap().time_s - process.start_s).sum();
+    let asleep = lives - metrics.cpu_s - sum("run_delay") - 28.0 * 20.0;
+    let readme = fs::read_to_string(here("README.md")).unwrap().replace('\n', " ");
+    let each = |seconds: f64| format!("{:.1} s", seconds / 28.0);
+    let grouped = |number: u64| plot::number::thousands(number);
+    for said in [
+        format!("lived {}", each(lives)),
+        format!("{} on a CPU", each(metrics.cpu_s)),
+        format!("{} in the queue", each(sum("run_delay"))),
+        format!("{} asleep in the kernel", each(asleep)),
+        format!("{} of that for pages evicted shortly before", each(sum("thrashing_delay"))),
+        format!("{} in direct reclaim", each(sum("reclaim_delay"))),
+        format!("{} faults came on top", grouped(metrics.faults() - metrics.distinct_pages.unwrap())),
+        format!("{} major ones", grouped(metrics.major)),
+        format!("{} minor ones", grouped(metrics.minor - metrics.distinct_pages.unwrap())),
+    ] {
+        assert!(readme.contains(&said), "the README does not say: {said}");
     }
 }
