@@ -37,6 +37,8 @@ debug_unpack() {
         patch --quiet --strip 1 --directory "$dir" <"$MP3_TOP/vm/debug/$kind.patch"
     printf '%s\n' "+mp3-$kind" >"$dir/localversion"
     sed '/^#/d' "$MP3_TOP/vm/debug/base.config" "$MP3_TOP/vm/debug/$kind.config" >"$dir/wanted.config"
+    # PROC_SYSCTL is called SYSCTL since 7.3.
+    grep -q '^config PROC_SYSCTL$' "$dir/fs/proc/Kconfig" || sed -i 's/^CONFIG_PROC_SYSCTL=/CONFIG_SYSCTL=/' "$dir/wanted.config"
 }
 
 # debug_configure DIR: allnoconfig and what is wanted. Runs where the compilers are.
