@@ -25,5 +25,7 @@ pub(crate) mod ring;
 pub(crate) mod samples;
 #[path = "../abi/src/stream.rs"]
 pub(crate) mod stream;
+#[path = "../abi/src/timebase.rs"]
+pub(crate) mod timebase;
 #[path = "../abi/src/words.rs"]
 pub(crate) mod words;

@@ -17,6 +17,7 @@
 //! | [`header`] | the first page of a ring |
 //! | [`ring`] | how a writer that never waits and readers that never write share a ring |
 //! | [`clock`] | when a tick is due |
+//! | [`timebase`] | from a cycle counter to a time |
 //! | [`samples`] | the records of the sampler |
 //! | [`events`] | the records of the tracer |
 
@@ -33,6 +34,7 @@ pub mod regions;
 pub mod ring;
 pub mod samples;
 pub mod stream;
+pub mod timebase;
 pub mod words;
 
 // The name that callers know.

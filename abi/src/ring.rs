@@ -71,6 +71,9 @@ pub struct Writer<const WORDS: usize> {
 }
 
 impl<const WORDS: usize> Writer<WORDS> {
+    /// The writer of no ring.
+    pub const NONE: Self = Writer { slots: Slots { mask: 0 }, position: 0 };
+
     /// The writer of a fresh ring, whose memory is all zero. Writes the header.
     pub fn new<M: WriteWords>(memory: &M, header: &Header) -> Self {
         header.write(memory);
@@ -88,25 +91,30 @@ impl<const WORDS: usize> Writer<WORDS> {
     /// in program order, so that a reader that finds no reservation knows of a time before which no record can come.
     #[inline]
     pub fn push<M: WriteWords, R: Borrow<[u64; WORDS]>>(&mut self, memory: &M, make: impl FnOnce(u64) -> R) {
-        let position = self.position;
-        let first = self.reserve(memory);
-        memory.store_block(first, make(position).borrow());
+        let position = self.reserve(memory);
+        memory.store_block(self.slots.word_of(position), make(position).borrow());
+        self.advance(position);
     }
 
-    /// As [`Writer::push`], in two steps: reserves the slot of the next record and gives its first word's index. The caller
-    /// stores the record's words there, in any order, and reads its time in between.
-    #[inline]
-    pub fn reserve<M: WriteWords>(&mut self, memory: &M) -> usize {
-        let position = self.position;
-        // No count of records reaches the end of 64 bits.
-        self.position = position.wrapping_add(1);
-        memory.store_relaxed(word::RESERVED, self.position);
+    /// The first step of [`Writer::push`]: reserves the slot of the next record and gives its position. The caller stores the
+    /// record's words there, in any order, and reads its time in between. Until it calls [`Writer::advance`] it may begin anew.
+    #[inline(always)]
+    pub fn reserve<M: WriteWords>(&self, memory: &M) -> u64 {
+        memory.store_relaxed(word::RESERVED, self.position.wrapping_add(1));
         // W1: the reservation before any word of the record.
         memory.fence_release();
-        self.slots.word_of(position)
+        self.position
+    }
+
+    /// The last step: the record at `position`, which was reserved, is complete.
+    #[inline(always)]
+    pub fn advance(&mut self, position: u64) {
+        // No count of records reaches the end of 64 bits.
+        self.position = position.wrapping_add(1);
     }
 
     /// Lets readers have every record pushed so far.
+    #[inline]
     pub fn commit<M: WriteWords>(&self, memory: &M) {
         // W2: the records before the position.
         memory.store_release(word::COMMITTED, self.position);

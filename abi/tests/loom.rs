@@ -12,9 +12,11 @@
 #![cfg(loom)]
 
 use abi::classic::{ClassicRecord, ClassicWriter, EMPTY, RECORD_LONGS, RING_LONGS};
+use abi::events::room::Room;
 use abi::header::{word, Header, HEADER_WORDS};
 use abi::ring::{Reader, Writer};
 use abi::stream::Stream;
+use abi::timebase::{self, Timebase, TIMEBASE_WORDS};
 use abi::words::{ReadWords, WriteWords};
 use loom::sync::atomic::{fence, AtomicU64, Ordering};
 use loom::thread;
@@ -277,6 +279,177 @@ mod ring {
     #[should_panic(expected = "not record")]
     fn without_r2() {
         one_reader_without(Without::FenceAcquire);
+    }
+}
+
+/// A ring that drops what does not fit, whose one reader makes room: the tracer's exclusive mode.
+mod discard {
+    use super::*;
+
+    const WORDS: usize = 2;
+    const CAPACITY: usize = 2;
+    /// Where the model has what an ioctl of the reader sets in the kernel: how far the ring may be filled.
+    const LIMIT: usize = HEADER_WORDS + WORDS * CAPACITY;
+    const HEADER: Header = Header {
+        stream: Stream::Events { cpu: 0 },
+        record_bytes: 8 * WORDS as u64,
+        capacity: CAPACITY as u64,
+        hz: 0,
+        rate_hz: 0,
+        start_monotonic_ns: 0,
+        start_realtime_ns: 0,
+        start_jiffies: 0,
+        features: 0,
+    };
+
+    fn record(position: u64) -> [u64; WORDS] {
+        [position + 100, position + 200]
+    }
+
+    /// One writer of `events`, and a reader that reads twice meanwhile and makes room for what it has. Nothing is ever overwritten
+    /// before it was read, and each event is written or counted.
+    fn check_room(without: Without, events: u64, preemptions: Option<usize>) {
+        let (delivered_ever, dropped_ever) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+        let in_model = (delivered_ever.clone(), dropped_ever.clone());
+        check(preemptions, move || {
+            let records = HEADER_WORDS..HEADER_WORDS + WORDS * CAPACITY;
+            let indices = [word::RESERVED, word::COMMITTED].into_iter().chain(records).chain([LIMIT]);
+            let memory = Arc::new(LoomWords::new(indices, without));
+            let mut writer = Writer::<WORDS>::new(&*memory, &HEADER);
+            memory.store_relaxed(LIMIT, CAPACITY as u64);
+            let read = |memory: &LoomWords, reader: &mut Reader<WORDS>| {
+                let first = reader.position();
+                let mut buffer = [[0; WORDS]; CAPACITY];
+                let records = reader.read(memory, &mut buffer).expect("the writer goes forward only");
+                for (position, whole) in (first..).zip(records) {
+                    assert_eq!(*whole, record(position), "not record {position}");
+                }
+                assert_eq!(reader.lost(), 0, "overwritten");
+                memory.store_release(LIMIT, reader.position() + CAPACITY as u64);
+            };
+            let thread = {
+                let memory = memory.clone();
+                thread::spawn(move || {
+                    let mut reader = Reader::at(&HEADER, 0);
+                    read(&memory, &mut reader);
+                    read(&memory, &mut reader);
+                    reader
+                })
+            };
+            let mut room = Room::new(1, CAPACITY as u64);
+            let mut dropped = 0;
+            for _ in 0..events {
+                let position = writer.position();
+                if room.needs_attention(position) && !room.attend(position, 1, memory.load_acquire(LIMIT)).fits {
+                    dropped += 1;
+                    continue;
+                }
+                writer.push(&*memory, record);
+                writer.commit(&*memory);
+            }
+            let mut reader = thread.join().expect("the reader returns");
+            read(&memory, &mut reader);
+            assert_eq!(reader.position() + dropped, events, "every event is accounted for");
+            in_model.0.add(reader.position() as usize);
+            in_model.1.add(dropped as usize);
+        });
+        assert!(delivered_ever.get() > 0 && dropped_ever.get() > 0);
+    }
+
+    /// At most 3 preemptions.
+    #[test]
+    fn what_is_not_read_is_never_overwritten() {
+        check_room(Without::Nothing, 4, Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_w2() {
+        check_room(Without::StoreRelease, 4, Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "not record")]
+    fn without_r1() {
+        check_room(Without::LoadAcquire, 4, Some(3));
+    }
+}
+
+/// The numbers of the clock, which change while times are read.
+mod clock {
+    use super::*;
+
+    /// Numbers of which no two can be mixed without giving another time.
+    fn numbers(n: u64) -> Timebase {
+        Timebase { cycles: 1000 * n, limit: 1 << 40, mult: n as u32, shift: 0, fraction: 7 * n, base_ns: n << 50 }
+    }
+
+    const COUNTER: u64 = 1_000_000;
+
+    fn time(n: u64) -> u64 {
+        let Timebase { cycles, mult, fraction, base_ns, .. } = numbers(n);
+        base_ns + (COUNTER - cycles) * u64::from(mult) + fraction
+    }
+
+    /// `changes` changes of the numbers while one reader reads once.
+    fn check_clock(without: Without, changes: u64, preemptions: Option<usize>) {
+        let (times, none) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+        let in_model = (times.clone(), none.clone());
+        check(preemptions, move || {
+            let memory = Arc::new(LoomWords::new(0..TIMEBASE_WORDS, without));
+            numbers(1).publish(&*memory);
+            let reader = {
+                let (memory, (times, none)) = (memory.clone(), in_model.clone());
+                thread::spawn(move || match timebase::time_ns(&*memory, || COUNTER) {
+                    Some(found) => {
+                        assert!((1..=1 + changes).any(|n| found == time(n)), "a time of mixed numbers");
+                        times.add(1);
+                    }
+                    None => none.add(1),
+                })
+            };
+            for n in 2..2 + changes {
+                numbers(n).publish(&*memory);
+            }
+            reader.join().expect("the reader returns");
+        });
+        assert!(times.get() > 0 && none.get() > 0);
+    }
+
+    /// At most 3 preemptions.
+    #[test]
+    fn a_time_is_made_of_numbers_that_belong_together() {
+        check_clock(Without::Nothing, 1, Some(3));
+    }
+
+    /// At most 2 preemptions.
+    #[test]
+    fn also_when_they_change_twice() {
+        check_clock(Without::Nothing, 2, Some(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "mixed numbers")]
+    fn without_w1_and_w3() {
+        check_clock(Without::StoreRelease, 1, Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "mixed numbers")]
+    fn without_w2() {
+        check_clock(Without::FenceRelease, 1, Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "mixed numbers")]
+    fn without_r1_and_r2() {
+        check_clock(Without::LoadAcquire, 1, Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "mixed numbers")]
+    fn without_r3() {
+        check_clock(Without::FenceAcquire, 1, Some(3));
     }
 }
 

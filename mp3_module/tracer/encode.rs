@@ -10,6 +10,7 @@
 
 #[path = "../abi.rs"]
 mod abi;
+mod clock;
 mod fault_records;
 mod filter;
 mod recorder;
@@ -20,11 +21,13 @@ use crate::abi::events::life::{Exec, Exit, Name, NewTask, Text, CLONE_THREAD, PA
 use crate::abi::events::migrate::Migrate;
 use crate::abi::events::priority::Priority;
 use crate::abi::events::record::head;
+use crate::abi::events::room::Attended;
 use crate::abi::events::switch::{Switch, SwitchFlags};
 use crate::abi::events::task::{Context, Prio, State, Tid};
 use crate::abi::events::waking::Waking;
+use crate::clock::now;
 use crate::filter::Comm;
-use crate::recorder::{OpenIrq, Own, Recorder, RECORDS_MAX};
+use crate::recorder::{OpenIrq, Own, Recorder, RecorderPtr, RingWords};
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering;
 use kernel::bindings;
@@ -37,17 +40,24 @@ extern "C" {
     fn mp3_trace_wake();
 }
 
-/// `CLOCK_BOOTTIME`, ns.
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: Callable from any context.
-    unsafe { bindings::ktime_get_boot_fast_ns() }
-}
-
 /// Reads `$pointer.$field` once: other CPUs may write it meanwhile.
 macro_rules! read_once {
     ($pointer:ident . $($field:ident).+) => {
         (&raw const (*$pointer).$($field).+).read_volatile()
+    };
+}
+
+/// As [`read_once`], the low bits of an integer that are an integer of `$type`.
+#[cfg(target_endian = "little")]
+macro_rules! low {
+    ($pointer:ident . $($field:ident).+ as $type:ty) => {
+        (&raw const (*$pointer).$($field).+).cast::<$type>().read_volatile()
+    };
+}
+#[cfg(target_endian = "big")]
+macro_rules! low {
+    ($pointer:ident . $($field:ident).+ as $type:ty) => {
+        read_once!($pointer.$($field).+) as $type
     };
 }
 
@@ -61,54 +71,70 @@ unsafe fn own<'a>(own: &UnsafeCell<Own>) -> &'a mut Own {
     unsafe { &mut *own.get() }
 }
 
-/// Whether there may be more to do than to write. The usual case is this one comparison.
-#[inline(always)]
-fn needs_attention(own: &Own) -> bool {
-    own.writer.position() >= own.attention
-}
-
 /// Has readers woken where it is time, and makes sure that there is room for `records`. False: they are dropped.
-fn make_room(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
-    let position = own.writer.position();
-    if position >= own.wake_at {
-        own.wake_at = position.wrapping_add(recorder.watermark);
+fn make_room(recorder: RecorderPtr, own: &mut Own, records: u64) -> bool {
+    // The owner has read what may be overwritten now.
+    let limit = recorder.limit.load(Ordering::Acquire);
+    let Attended { wake, fits } = own.room.attend(own.writer.position(), records, limit);
+    if wake {
         // SAFETY: Callable with interrupts off.
         unsafe { mp3_trace_wake() };
     }
-    let limit = recorder.limit.load(Ordering::Relaxed);
-    own.attention = own.wake_at.min(limit.saturating_sub(RECORDS_MAX));
-    if position.wrapping_add(records) > limit {
+    if !fits {
         recorder.count_dropped(records);
-        return false;
     }
-    true
+    fits
+}
+
+/// What has become of an event.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    /// It is counted, and recorded where it is to be.
+    Done,
+    /// Nothing has changed: this is for the form that attends to everything.
+    Unusual,
 }
 
 /// Writes one record, whose words after the first are `rest`. The clock is read once its place is reserved: so a reader that
 /// finds all reserved places filled has everything up to the time before it looked.
 ///
-/// `ATTEND` is false where [`needs_attention`] has been found to be.
+/// `ATTEND` is false where `Room::needs_attention` is. It has to be the last thing that is done.
 #[inline(always)]
-fn write<const ATTEND: bool>(recorder: &Recorder, own: &mut Own, kind: Kind, rest: [u64; 3]) {
+fn write<const ATTEND: bool>(recorder: RecorderPtr, own: &mut Own, kind: Kind, [w1, w2, w3]: [u64; 3]) {
     if ATTEND && !make_room(recorder, own, 1) {
         return;
     }
-    let words = &recorder.words;
-    let place = words.place(own.writer.reserve(words));
-    let [w1, w2, w3] = rest;
-    // The clock last: so little has to be kept over the call.
+    let words = recorder.words();
+    let position = own.writer.reserve(&words);
+    let place = recorder.place(position);
+    // The clock last: so little has to be kept meanwhile.
     place.store(1, w1);
     place.store(2, w2);
     place.store(3, w3);
-    place.store(0, head(kind, now()));
-    own.writer.commit(words);
+    if !clock::quick(|time| place.store(0, head(kind, time))) {
+        return write_head(recorder, position, kind);
+    }
+    own.writer.advance(position);
+    own.writer.commit(&words);
+}
+
+/// The end of [`write`] where the kernel's own clock has to be called. Out of the way, so that no register has to be saved
+/// where it has not.
+#[cold]
+#[inline(never)]
+fn write_head(recorder: RecorderPtr, position: u64, kind: Kind) {
+    recorder.place(position).store(0, head(kind, now()));
+    // SAFETY: As for the only caller, which has come to its end.
+    let own = unsafe { own(&recorder.own) };
+    own.writer.advance(position);
+    own.writer.commit(&recorder.words());
 }
 
 /// # Safety
 ///
 /// The filtered probes are registered only where recorders have a filter, which outlives the probes.
 #[inline(always)]
-unsafe fn passes(recorder: &Recorder, tgid: c_int) -> bool {
+unsafe fn passes(recorder: RecorderPtr, tgid: c_int) -> bool {
     // SAFETY: The caller promises it.
     unsafe { &*recorder.filter }.passes(tgid)
 }
@@ -121,7 +147,7 @@ unsafe fn passes(recorder: &Recorder, tgid: c_int) -> bool {
 #[inline(always)]
 unsafe fn prio(task: Task) -> Prio {
     // SAFETY: The caller promises it.
-    Prio::from_kernel(unsafe { read_once!(task.prio) })
+    Prio::from_field(u64::from(unsafe { low!(task.prio as u8) }))
 }
 
 /// # Safety
@@ -183,13 +209,12 @@ macro_rules! encoders {
             pub(super) unsafe fn entry<const FILTERED: bool>(recorder: *const Recorder, $($name: $type),*) {
                 // SAFETY: The caller promises all of it.
                 unsafe {
-                    let recorder = &*recorder;
+                    let recorder = RecorderPtr::new(recorder);
                     let own = own(&recorder.own);
-                    if needs_attention(own) {
+                    if own.room.needs_attention(own.writer.position()) || super::$body::<FILTERED, false>(recorder, own, $($name),*) == Outcome::Unusual {
                         // Its own view of `own` follows this one, which ends here.
-                        return attend::<FILTERED>(recorder, $($name),*);
+                        attend::<FILTERED>(recorder, $($name),*);
                     }
-                    super::$body::<FILTERED, false>(recorder, own, $($name),*);
                 }
             }
 
@@ -198,13 +223,25 @@ macro_rules! encoders {
             /// As above.
             #[cold]
             #[inline(never)]
-            unsafe fn attend<const FILTERED: bool>(recorder: &Recorder, $($name: $type),*) {
+            unsafe fn attend<const FILTERED: bool>(recorder: RecorderPtr, $($name: $type),*) {
+                if recorder.is_none() {
+                    return;
+                }
                 // SAFETY: The caller promises it.
-                unsafe { super::$body::<FILTERED, true>(recorder, own(&recorder.own), $($name),*) }
+                unsafe { super::$body::<FILTERED, true>(recorder, own(&recorder.own), $($name),*) };
             }
         }
     };
 }
+
+/// What C has for [`Recorder::none`].
+struct Nothing(#[allow(dead_code)] Recorder);
+
+// SAFETY: Nothing of it ever changes.
+unsafe impl Sync for Nothing {}
+
+#[no_mangle]
+static mp3_recorder_none: Nothing = Nothing(Recorder::none());
 
 /// The CPU begins to record switches while it runs `task`; NULL stands for its idle task, before it is online.
 ///
@@ -223,83 +260,201 @@ unsafe extern "C" fn mp3_trace_switch_from(recorder: *const Recorder, running: T
     };
 }
 
+/// Those of the flags that a switch has rarely.
+///
+/// # Safety
+///
+/// As for [`encoders`].
+unsafe fn rare_flags(prev: Task, next: Task, state: c_uint) -> SwitchFlags {
+    let mut flags = SwitchFlags::NONE;
+    // SAFETY: The caller promises it.
+    unsafe {
+        if is_in_iowait(prev) {
+            flags |= SwitchFlags::IO_WAIT;
+        }
+        if is_throttled(prev) {
+            flags |= SwitchFlags::THROTTLED;
+        }
+        if is_served(next) {
+            flags |= SwitchFlags::FAIR_SERVER;
+        }
+    }
+    if state & bindings::TASK_DEAD != 0 {
+        flags |= SwitchFlags::DEAD;
+    }
+    flags
+}
+
+/// # Safety
+///
+/// `task` is valid.
+#[inline(always)]
+unsafe fn is_in_iowait(task: Task) -> bool {
+    // SAFETY: The caller promises it. The task itself changes it, which does not run or is the current one.
+    unsafe { bindings::task_struct::in_iowait_raw(task) != 0 }
+}
+
+/// # Safety
+///
+/// `task` is valid, and its run queue's lock is held.
+#[inline(always)]
+unsafe fn is_throttled(task: Task) -> bool {
+    #[cfg(CONFIG_CFS_BANDWIDTH)]
+    // SAFETY: The caller promises it.
+    return unsafe { (*task).throttled };
+    #[cfg(not(CONFIG_CFS_BANDWIDTH))]
+    return false;
+}
+
+/// Whether it runs on time that the deadline server keeps.
+///
+/// # Safety
+///
+/// `task` is valid, and its run queue's lock is held.
+#[inline(always)]
+unsafe fn is_served(task: Task) -> bool {
+    // SAFETY: The caller promises it.
+    unsafe { !(*task).dl_server.is_null() }
+}
+
+/// Counts a switch. Whether the kernel has counted it as voluntary.
+///
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn count_switch(words: &RingWords, own: &mut Own, prev: Task, next: Task) -> bool {
+    // SAFETY: The caller promises it. The run queue's lock is held: nothing of either task changes.
+    let (voluntary, voluntary_of_next, tid_of_prev) = unsafe { ((*prev).nvcsw, (*next).nvcsw, (*prev).pid) };
+    let is_voluntary = voluntary as u64 != own.voluntary_before;
+    own.voluntary_before = voluntary_of_next as u64;
+    words.count(word::SWITCHES, 1);
+    if is_voluntary {
+        words.count(word::VOLUNTARY, 1);
+    } else if tid_of_prev == 0 {
+        words.count(word::FROM_IDLE, 1);
+    }
+    is_voluntary
+}
+
 /// # Safety
 ///
 /// As for [`encoders`].
 #[inline(always)]
 unsafe fn switch<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
+    preempt: bool,
     prev: Task,
     next: Task,
     state: c_uint,
-    flags: c_uint,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it. The run queue's lock is held: nothing of either task changes.
     unsafe {
-        let words = &recorder.words;
-        let tid_of_prev = tid(prev);
-        let voluntary = (*prev).nvcsw as u64;
-        let is_voluntary = voluntary != own.voluntary_before;
-        own.voluntary_before = (*next).nvcsw as u64;
-
-        words.count(word::SWITCHES, 1);
-        if is_voluntary {
-            words.count(word::VOLUNTARY, 1);
-        } else if tid_of_prev == 0 {
-            words.count(word::FROM_IDLE, 1);
-        }
+        let words = recorder.words();
         if FILTERED && !passes(recorder, (*prev).tgid) && !passes(recorder, (*next).tgid) {
-            return;
+            count_switch(&words, own, prev, next);
+            return Outcome::Done;
+        }
+        let (index, rare) = if ATTEND {
+            (State::index_from_kernel(state), rare_flags(prev, next, state))
+        } else {
+            if is_in_iowait(prev) || is_throttled(prev) || is_served(next) {
+                return Outcome::Unusual;
+            }
+            // Neither has a dead thread a usual state.
+            let Some(index) = State::usual_index_from_kernel(state) else { return Outcome::Unusual };
+            (index, SwitchFlags::NONE)
+        };
+        let mut flags = rare;
+        if count_switch(&words, own, prev, next) {
+            flags |= SwitchFlags::VOLUNTARY;
+        }
+        if preempt {
+            flags |= SwitchFlags::PREEMPTED;
+        }
+        if (*prev).nr_cpus_allowed == 1 || (*prev).migration_disabled != 0 {
+            flags |= SwitchFlags::PINNED;
         }
         let record = Switch {
-            prev: tid_of_prev,
-            next: tid(next),
+            prev: (*prev).pid as Tid,
+            next: (*next).pid as Tid,
             state: State::Running,
-            flags: SwitchFlags(flags as u8 | (u8::from(is_voluntary) * SwitchFlags::VOLUNTARY.0)),
+            flags,
             involuntary: (*prev).nivcsw as u8,
             run_ns: (*prev).se.sum_exec_runtime,
-            voluntary: voluntary as u16,
+            voluntary: (*prev).nvcsw as u16,
             delay_ns: (*prev).sched_info.run_delay,
             prev_prio: prio(prev),
             next_prio: prio(next),
         };
-        write::<ATTEND>(recorder, own, Kind::Switch, record.encode_with(State::index_from_kernel(state)));
+        write::<ATTEND>(recorder, own, Kind::Switch, record.encode_with(index));
     }
+    Outcome::Done
 }
-encoders!(mp3_trace_switch, mp3_trace_switch_filtered = switch(prev: Task, next: Task, state: c_uint, flags: c_uint));
+encoders!(mp3_trace_switch, mp3_trace_switch_filtered =
+    switch(preempt: bool, prev: Task, next: Task, state: c_uint));
 
 /// # Safety
 ///
 /// As for [`encoders`].
 #[inline(always)]
-unsafe fn waking<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+unsafe fn flagged_waking<const FILTERED: bool, const ATTEND: bool>(
+    recorder: RecorderPtr,
     own: &mut Own,
     wakee: Task,
     waker: Task,
     calls: u64,
     argument: u64,
-) {
+    flags: c_uint,
+) -> Outcome {
     // SAFETY: The caller promises it. The wakee's pi_lock is held.
     unsafe {
-        recorder.words.count(word::WAKINGS, 1);
+        let words = recorder.words();
         if FILTERED && !passes(recorder, (*wakee).tgid) && !passes(recorder, (*waker).tgid) {
-            return;
+            words.count(word::WAKINGS, 1);
+            return Outcome::Done;
         }
-        // What is left at its default is in `calls`.
+        let state = read_once!(wakee.__state);
+        let index = match State::usual_index_from_kernel(state) {
+            Some(index) => index,
+            None if !ATTEND => return Outcome::Unusual,
+            None => State::index_from_kernel(state),
+        };
+        words.count(word::WAKINGS, 1);
+        // What is left at its default is in `flags` and `calls`.
         let record = Waking {
             wakee: tid(wakee),
             waker: tid(waker),
             wakee_prio: prio(wakee),
             waker_prio: prio(waker),
-            previous_cpu: read_once!(wakee.thread_info.cpu) as u16,
+            previous_cpu: low!(wakee.thread_info.cpu as u16),
             argument,
             ..Waking::default()
         };
-        let state = State::index_from_kernel(read_once!(wakee.__state));
-        write::<ATTEND>(recorder, own, Kind::Waking, record.encode_with(state, calls));
+        write::<ATTEND>(recorder, own, Kind::Waking, record.encode_with(index, u64::from(flags), calls));
     }
+    Outcome::Done
+}
+encoders!(mp3_trace_flagged_waking, mp3_trace_flagged_waking_filtered =
+    flagged_waking(wakee: Task, waker: Task, calls: u64, argument: u64, flags: c_uint));
+
+/// As [`flagged_waking`], without flags.
+///
+/// # Safety
+///
+/// As for [`encoders`].
+#[inline(always)]
+unsafe fn waking<const FILTERED: bool, const ATTEND: bool>(
+    recorder: RecorderPtr,
+    own: &mut Own,
+    wakee: Task,
+    waker: Task,
+    calls: u64,
+    argument: u64,
+) -> Outcome {
+    // SAFETY: The caller promises it.
+    unsafe { flagged_waking::<FILTERED, ATTEND>(recorder, own, wakee, waker, calls, argument, 0) }
 }
 encoders!(mp3_trace_waking, mp3_trace_waking_filtered = waking(wakee: Task, waker: Task, calls: u64, argument: u64));
 
@@ -308,20 +463,20 @@ encoders!(mp3_trace_waking, mp3_trace_waking_filtered = waking(wakee: Task, wake
 /// As for [`encoders`].
 #[inline(always)]
 unsafe fn migrate<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     task: Task,
     by: Task,
     places: u64,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it.
     unsafe {
         let (from, to) = (places as u16, (places >> 16) as u16);
         if from != to {
-            recorder.words.count(word::MIGRATIONS, 1);
+            recorder.words().count(word::MIGRATIONS, 1);
         }
         if FILTERED && !passes(recorder, (*task).tgid) {
-            return;
+            return Outcome::Done;
         }
         let record = Migrate {
             tid: tid(task),
@@ -337,6 +492,7 @@ unsafe fn migrate<const FILTERED: bool, const ATTEND: bool>(
         };
         write::<ATTEND>(recorder, own, Kind::Migrate, record.encode());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_migrate, mp3_trace_migrate_filtered = migrate(task: Task, by: Task, places: u64));
 
@@ -345,17 +501,17 @@ encoders!(mp3_trace_migrate, mp3_trace_migrate_filtered = migrate(task: Task, by
 /// As for [`encoders`]; `donor` may be NULL.
 #[inline(always)]
 unsafe fn priority<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     task: Task,
     donor: Task,
     by: Task,
     context: c_uint,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it.
     unsafe {
         if FILTERED && !passes(recorder, (*task).tgid) && (donor.is_null() || !passes(recorder, (*donor).tgid)) {
-            return;
+            return Outcome::Done;
         }
         let normal = Prio::from_kernel(read_once!(task.normal_prio));
         let (new, donor) = if donor.is_null() { (normal, 0) } else { (normal.min(prio(donor)), tid(donor)) };
@@ -370,6 +526,7 @@ unsafe fn priority<const FILTERED: bool, const ATTEND: bool>(
         };
         write::<ATTEND>(recorder, own, Kind::Priority, record.encode());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_priority, mp3_trace_priority_filtered =
     priority(task: Task, donor: Task, by: Task, context: c_uint));
@@ -379,13 +536,13 @@ encoders!(mp3_trace_priority, mp3_trace_priority_filtered =
 /// As for [`encoders`]; `comm` points to 16 bytes.
 #[inline(always)]
 unsafe fn newtask<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     child: Task,
     parent: Task,
     clone_flags: u64,
     comm: *const Comm,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it. The child is on the list of tasks, and does not run before this is over.
     unsafe {
         let comm = &*comm;
@@ -398,11 +555,11 @@ unsafe fn newtask<const FILTERED: bool, const ATTEND: bool>(
             }
             // A watched parent's children are recorded, also where they are not followed.
             if !filter.passes((*child).tgid) && !filter.passes((*parent).tgid) {
-                return;
+                return Outcome::Done;
             }
         }
         if ATTEND && !make_room(recorder, own, 2) {
-            return;
+            return Outcome::Done;
         }
         let born = NewTask {
             tid: tid(child),
@@ -415,15 +572,16 @@ unsafe fn newtask<const FILTERED: bool, const ATTEND: bool>(
         };
         let name = Name { tid: tid(child), tgid: tgid(child), kernel: is_kernel(child), comm: *comm };
         let mut time = 0;
-        own.writer.push(&recorder.words, |_| {
+        own.writer.push(&recorder.words(), |_| {
             time = now();
             let [w1, w2, w3] = born.encode();
             [head(Kind::NewTask, time), w1, w2, w3]
         });
         let [w1, w2, w3] = name.encode();
-        own.writer.push(&recorder.words, |_| [head(Kind::Name, time), w1, w2, w3]);
-        own.writer.commit(&recorder.words);
+        own.writer.push(&recorder.words(), |_| [head(Kind::Name, time), w1, w2, w3]);
+        own.writer.commit(&recorder.words());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_newtask, mp3_trace_newtask_filtered =
     newtask(child: Task, parent: Task, clone_flags: u64, comm: *const Comm));
@@ -436,16 +594,16 @@ const PATH_MAX: usize = 4096;
 /// As for [`encoders`]; `path` is a string that ends with NUL.
 #[inline(always)]
 unsafe fn exec<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     task: Task,
     old_tid: c_int,
     path: *const c_char,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it.
     unsafe {
         if FILTERED && !passes(recorder, (*task).tgid) {
-            return;
+            return Outcome::Done;
         }
         let path = path.cast::<u8>();
         let mut length = 0_usize;
@@ -462,10 +620,10 @@ unsafe fn exec<const FILTERED: bool, const ATTEND: bool>(
             path_bytes: length as u16,
         };
         if ATTEND && !make_room(recorder, own, (record.text_records() as u64).wrapping_add(1)) {
-            return;
+            return Outcome::Done;
         }
         let mut time = 0;
-        own.writer.push(&recorder.words, |_| {
+        own.writer.push(&recorder.words(), |_| {
             time = now();
             let [w1, w2, w3] = record.encode();
             [head(Kind::Exec, time), w1, w2, w3]
@@ -479,10 +637,11 @@ unsafe fn exec<const FILTERED: bool, const ATTEND: bool>(
                 }
             }
             let [w1, w2, w3] = Text { bytes }.encode();
-            own.writer.push(&recorder.words, |_| [head(Kind::Text, time), w1, w2, w3]);
+            own.writer.push(&recorder.words(), |_| [head(Kind::Text, time), w1, w2, w3]);
         }
-        own.writer.commit(&recorder.words);
+        own.writer.commit(&recorder.words());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_exec, mp3_trace_exec_filtered = exec(task: Task, old_tid: c_int, path: *const c_char));
 
@@ -491,16 +650,16 @@ encoders!(mp3_trace_exec, mp3_trace_exec_filtered = exec(task: Task, old_tid: c_
 /// As for [`encoders`].
 #[inline(always)]
 unsafe fn exit<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     task: Task,
     parent: Task,
     group_dead: bool,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it. The task is the current one, so its `signal` stays.
     unsafe {
         if FILTERED && !passes(recorder, (*task).tgid) {
-            return;
+            return Outcome::Done;
         }
         let signal = (*task).signal;
         let record = Exit {
@@ -513,6 +672,7 @@ unsafe fn exit<const FILTERED: bool, const ATTEND: bool>(
         };
         write::<ATTEND>(recorder, own, Kind::Exit, record.encode());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_exit, mp3_trace_exit_filtered = exit(task: Task, parent: Task, group_dead: bool));
 
@@ -521,11 +681,11 @@ encoders!(mp3_trace_exit, mp3_trace_exit_filtered = exit(task: Task, parent: Tas
 /// As for [`encoders`]; `comm` points to 16 bytes.
 #[inline(always)]
 unsafe fn rename<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     task: Task,
     comm: *const Comm,
-) {
+) -> Outcome {
     // SAFETY: The caller promises it.
     unsafe {
         let comm = &*comm;
@@ -533,12 +693,13 @@ unsafe fn rename<const FILTERED: bool, const ATTEND: bool>(
             let filter = &*recorder.filter;
             filter.named((*task).tgid, comm);
             if !filter.passes((*task).tgid) {
-                return;
+                return Outcome::Done;
             }
         }
         let record = Name { tid: tid(task), tgid: tgid(task), kernel: is_kernel(task), comm: *comm };
         write::<ATTEND>(recorder, own, Kind::Name, record.encode());
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_rename, mp3_trace_rename_filtered = rename(task: Task, comm: *const Comm));
 
@@ -562,22 +723,22 @@ unsafe extern "C" fn mp3_trace_irq_entry(recorder: *const Recorder, irq: c_uint)
 /// As for [`encoders`].
 #[inline(always)]
 unsafe fn irq_exit<const FILTERED: bool, const ATTEND: bool>(
-    recorder: &Recorder,
+    recorder: RecorderPtr,
     own: &mut Own,
     irq: c_uint,
     interrupted: Task,
-) {
+) -> Outcome {
     let innermost = own.irq_depth.wrapping_sub(1);
     let Some(open) = own.irqs.get(innermost).copied() else {
         // It had begun before recording did.
-        return;
+        return Outcome::Done;
     };
     if open.irq != irq {
         // An end without its beginning.
-        return;
+        return Outcome::Done;
     }
     own.irq_depth = innermost;
-    recorder.words.count(word::INTERRUPTS, 1);
+    recorder.words().count(word::INTERRUPTS, 1);
     // SAFETY: The caller promises it.
     let recorded = !FILTERED || unsafe { passes(recorder, (*interrupted).tgid) };
     // The number of the record, the thread's ID behind it: `Irq::encode`, of which C has prepared the half.
@@ -585,7 +746,7 @@ unsafe fn irq_exit<const FILTERED: bool, const ATTEND: bool>(
     let w1 = u64::from(irq) | u64::from(unsafe { tid(interrupted) }) << 24;
     let mut duration = 0;
     if recorded && (!ATTEND || make_room(recorder, own, 1)) {
-        own.writer.push(&recorder.words, |_| {
+        own.writer.push(&recorder.words(), |_| {
             let time = now();
             duration = time.wrapping_sub(open.began);
             // The fast clock may step back a little.
@@ -594,12 +755,13 @@ unsafe fn irq_exit<const FILTERED: bool, const ATTEND: bool>(
             }
             [head(Kind::Irq, time), w1, duration, open.nested]
         });
-        own.writer.commit(&recorder.words);
+        own.writer.commit(&recorder.words());
     } else {
         duration = now().saturating_sub(open.began);
     }
     if let Some(outer) = own.irqs.get_mut(innermost.wrapping_sub(1)) {
         outer.nested = outer.nested.wrapping_add(duration);
     }
+    Outcome::Done
 }
 encoders!(mp3_trace_irq_exit, mp3_trace_irq_exit_filtered = irq_exit(irq: c_uint, interrupted: Task));

@@ -403,7 +403,7 @@ static noinline void record_map(struct cpu_state *state, struct known *known, st
 	}
 	name_of(vma, &map, state->path);
 	local_irq_save(flags);
-	recorder = this_cpu_read(mp3_recorder_live);
+	recorder = mp3_recorder_here();
 	recorded = recorder && mp3_trace_map(recorder, &map);
 	local_irq_restore(flags);
 	*known = (struct known) {
@@ -587,7 +587,7 @@ static void fault_ends(struct fprobe *fprobe, unsigned long ip, unsigned long re
 	if (unlikely(result & VM_FAULT_RETRY))
 		who |= look_for_signal(fault);
 	local_irq_save(flags);
-	recorder = this_cpu_read(mp3_recorder_live);
+	recorder = mp3_recorder_here();
 	if (likely(recorder)) {
 		/* While it is tried again, nothing has changed. */
 		if (fault->mm && !(result & VM_FAULT_RETRY))
@@ -614,7 +614,7 @@ static void fault_entry(unsigned long ip, unsigned long parent_ip, struct ftrace
 	unsigned long flags;
 
 	local_irq_save(flags);
-	recorder = this_cpu_read(mp3_recorder_live);
+	recorder = mp3_recorder_here();
 	if (likely(recorder) && begin(&fault, fregs) &&
 	    mp3_trace_fault_entry(recorder, &fault, &this_cpu_ptr(cpu_states)->renewal))
 		forget_mappings(this_cpu_ptr(cpu_states));
@@ -639,7 +639,7 @@ static void signal_generated(void *data, int sig, struct kernel_siginfo *info, s
 	if (info == SEND_SIG_NOINFO || info == SEND_SIG_PRIV || info->si_code <= 0 || info->si_code >= SI_KERNEL)
 		return;
 	local_irq_save(flags);
-	recorder = this_cpu_read(mp3_recorder_live);
+	recorder = mp3_recorder_here();
 	if (recorder)
 		mp3_trace_fault_signal(recorder,
 				       task->pid | (u64)task->tgid << TGID_SHIFT | (u64)sig << 44 |
@@ -656,7 +656,7 @@ static void process_exits(void *data, struct task_struct *task, bool group_dead)
 	if (!is_wanted(task->tgid))
 		return;
 	local_irq_save(flags);
-	recorder = this_cpu_read(mp3_recorder_live);
+	recorder = mp3_recorder_here();
 	if (recorder)
 		mp3_trace_fault_totals(recorder, task->pid | (u64)task->tgid << TGID_SHIFT, task->min_flt,
 				       task->maj_flt);

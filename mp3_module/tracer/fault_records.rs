@@ -2,7 +2,7 @@
 
 //! Records of page faults, of what fault.c has collected. Part of the crate `encode`, whose rules hold here.
 
-use super::{make_room, needs_attention, now, own, Own, Recorder};
+use super::{make_room, now, own, Own, Recorder, RecorderPtr};
 use crate::abi::events::fault::class::MappingClass;
 use crate::abi::events::fault::map::{Map, MapFile, Protection};
 use crate::abi::events::fault::LATENCY_MAX_NS;
@@ -46,26 +46,23 @@ struct RawMap {
 
 /// Makes sure of room for `records`. False: they are dropped, and counted.
 #[inline(always)]
-fn has_room(recorder: &Recorder, own: &mut Own, records: u64) -> bool {
-    !needs_attention(own) || make_room(recorder, own, records)
+fn has_room(recorder: RecorderPtr, own: &mut Own, records: u64) -> bool {
+    !own.room.needs_attention(own.writer.position()) || make_room(recorder, own, records)
 }
 
 /// The two records of a fault, with the time that `rest` is told and that both have.
 #[inline(always)]
-fn write_pair(
-    recorder: &Recorder,
-    own: &mut Own,
-    kind: Kind,
-    rest: impl FnOnce(u64) -> [u64; 3],
-    second: [u64; 3],
-) {
-    let words = &recorder.words;
+fn write_pair(recorder: RecorderPtr, own: &mut Own, kind: Kind, rest: impl FnOnce(u64) -> [u64; 3], second: [u64; 3]) {
+    let words = recorder.words();
     words.count(word::FAULTS, 1);
     if !has_room(recorder, own, 2) {
         return;
     }
-    let first_place = words.place(own.writer.reserve(words));
-    let second_place = words.place(own.writer.reserve(words));
+    let [first_place, second_place] = [(); 2].map(|()| {
+        let position = own.writer.reserve(&words);
+        own.writer.advance(position);
+        recorder.place(position)
+    });
     let time = now();
     let [w1, w2, w3] = rest(time);
     first_place.store(0, head(kind, time));
@@ -77,17 +74,17 @@ fn write_pair(
     second_place.store(1, w1);
     second_place.store(2, w2);
     second_place.store(3, w3);
-    own.writer.commit(words);
+    own.writer.commit(&words);
 }
 
 /// Whether a quarter of the ring has been written since the last time that this was true. Mappings are then to be recorded
 /// again, before the oldest records of them are overwritten.
 #[inline(always)]
-fn renews(recorder: &Recorder, own: &Own, renewal: &mut u64) -> bool {
+fn renews(recorder: RecorderPtr, own: &Own, renewal: &mut u64) -> bool {
     let position = own.writer.position();
     let renews = position >= *renewal;
     if renews {
-        *renewal = position.wrapping_add(recorder.words.records() / 4);
+        *renewal = position.wrapping_add(recorder.words().records() / 4);
     }
     renews
 }
@@ -107,7 +104,7 @@ unsafe extern "C" fn mp3_trace_fault(
     renewal: *mut u64,
 ) -> bool {
     // SAFETY: The caller promises it.
-    let (recorder, fault, renewal) = unsafe { (&*recorder, &*fault, &mut *renewal) };
+    let (recorder, fault, renewal) = unsafe { (RecorderPtr::new(recorder), &*fault, &mut *renewal) };
     // SAFETY: As above.
     let own = unsafe { own(&recorder.own) };
     let rest = |time: u64| {
@@ -133,7 +130,7 @@ unsafe extern "C" fn mp3_trace_fault_entry(
 ) -> bool {
     const COUNT: u64 = 0xfff;
     // SAFETY: The caller promises it.
-    let (recorder, fault, renewal) = unsafe { (&*recorder, &*fault, &mut *renewal) };
+    let (recorder, fault, renewal) = unsafe { (RecorderPtr::new(recorder), &*fault, &mut *renewal) };
     // SAFETY: As above.
     let own = unsafe { own(&recorder.own) };
     let counts = (u64::from(fault.minor) & COUNT) << 40 | (u64::from(fault.major) & COUNT) << 52;
@@ -150,7 +147,7 @@ unsafe extern "C" fn mp3_trace_fault_entry(
 #[no_mangle]
 unsafe extern "C" fn mp3_trace_map(recorder: *const Recorder, map: *const RawMap) -> bool {
     // SAFETY: The caller promises it.
-    let (recorder, raw) = unsafe { (&*recorder, &*map) };
+    let (recorder, raw) = unsafe { (RecorderPtr::new(recorder), &*map) };
     // SAFETY: As above.
     let own = unsafe { own(&recorder.own) };
     let map = Map {
@@ -164,7 +161,7 @@ unsafe extern "C" fn mp3_trace_map(recorder: *const Recorder, map: *const RawMap
         protection: Protection(raw.protection),
     };
     let file = MapFile { inode: raw.inode, device: raw.device, offset: raw.offset };
-    let words = &recorder.words;
+    let words = &recorder.words();
     if !has_room(recorder, own, (map.text_records() as u64).wrapping_add(2)) {
         return false;
     }
@@ -201,12 +198,12 @@ unsafe extern "C" fn mp3_trace_map(recorder: *const Recorder, map: *const RawMap
 /// As for [`mp3_trace_fault`].
 unsafe fn write_one(recorder: *const Recorder, kind: Kind, [w1, w2, w3]: [u64; 3]) {
     // SAFETY: The caller promises it.
-    let recorder = unsafe { &*recorder };
+    let recorder = unsafe { RecorderPtr::new(recorder) };
     // SAFETY: As above.
     let own = unsafe { own(&recorder.own) };
     if has_room(recorder, own, 1) {
-        own.writer.push(&recorder.words, |_| [head(kind, now()), w1, w2, w3]);
-        own.writer.commit(&recorder.words);
+        own.writer.push(&recorder.words(), |_| [head(kind, now()), w1, w2, w3]);
+        own.writer.commit(&recorder.words());
     }
 }
 

@@ -17,10 +17,12 @@
 
 use crate::abi::events::header::word;
 use crate::abi::events::record::EVENT_WORDS;
-use crate::abi::header::HEADER_WORDS;
+use crate::abi::events::room::Room;
+use crate::abi::header::{HEADER_BYTES, HEADER_WORDS};
 use crate::abi::ring::Writer;
 use crate::abi::words::{ReadWords, WriteWords};
 use core::cell::UnsafeCell;
+use core::ops::Deref;
 use core::sync::atomic::{fence, AtomicU64, Ordering};
 
 /// Words of a ring that are mapped by readers.
@@ -32,7 +34,6 @@ use core::sync::atomic::{fence, AtomicU64, Ordering};
 /// `start` is followed by [`HEADER_WORDS`] words and `record_mask + 1` more, for as long as this value is used;
 /// `record_mask + 1` is a power of two.
 #[derive(Clone, Copy)]
-#[repr(C)]
 pub(crate) struct RingWords {
     start: *mut u64,
     record_mask: usize,
@@ -60,16 +61,6 @@ impl RingWords {
     #[inline(always)]
     fn record_index(&self, index: usize) -> usize {
         (index.wrapping_sub(HEADER_WORDS) & self.record_mask).wrapping_add(HEADER_WORDS)
-    }
-
-    /// The place of the record whose first word is at `index`, a multiple of [`EVENT_WORDS`].
-    #[inline(always)]
-    pub(crate) fn place(&self, index: usize) -> Place {
-        const WITHIN: usize = EVENT_WORDS - 1;
-        // SAFETY: By the type invariants. The words of the records are a power of two, at least `EVENT_WORDS`, and so is the
-        // header's count: from a multiple of `EVENT_WORDS` on, that many are there.
-        // INVARIANT: So it is said.
-        Place(unsafe { self.start.add(self.record_index(index) & !WITHIN) })
     }
 
     /// Records that there is room for.
@@ -138,19 +129,7 @@ impl WriteWords for RingWords {
     fn fence_release(&self) {
         fence(Ordering::Release);
     }
-
-    /// Stores a record. The block must not be longer than one, and begins where one begins: else its end may come to lie in
-    /// other records.
-    #[inline(always)]
-    fn store_block(&self, index: usize, block: &[u64]) {
-        for (offset, &value) in block.iter().take(EVENT_WORDS).enumerate() {
-            self.place(index).store(offset, value);
-        }
-    }
 }
-
-/// Records that one event makes at most: a mapping with the longest path that is recorded.
-pub(crate) const RECORDS_MAX: u64 = 12;
 
 /// Interrupts inside of one another that are remembered: a softirq, a device's interrupt, the timer's, and room.
 pub(crate) const IRQ_DEPTH: usize = 8;
@@ -171,58 +150,143 @@ pub(crate) struct OpenIrq {
 #[repr(C)]
 pub(crate) struct Own {
     pub(crate) writer: Writer<EVENT_WORDS>,
-    /// From this position on there may be more to do than to write: to wake readers, or to see whether there is room. Below
-    /// it there is room for [`RECORDS_MAX`] records.
-    pub(crate) attention: u64,
-    /// The position at which to wake readers next.
-    pub(crate) wake_at: u64,
+    pub(crate) room: Room,
     /// The voluntary switches that the running thread had when it came.
     pub(crate) voluntary_before: u64,
     pub(crate) irq_depth: usize,
     pub(crate) irqs: [OpenIrq; IRQ_DEPTH],
 }
 
+/// From a recorder to its ring. Only the ring is mapped, so it begins with a page.
+pub(crate) const RECORDER_BYTES: usize = kernel::page::PAGE_SIZE;
+
 /// What one CPU writes events with. C knows it as `struct mp3_recorder`.
+///
+/// It lies directly before its ring, so that one pointer leads to both:
+///
+/// ```text
+/// | Recorder, a page | header, a page | records |
+///                    |<---- mapped by readers ->|
+/// ```
 #[repr(C)]
 pub(crate) struct Recorder {
-    pub(crate) words: RingWords,
-    /// Which thread groups are recorded. NULL where the probes do not ask; see [`super::filter`].
-    pub(crate) filter: *const super::filter::Filter,
     pub(crate) own: UnsafeCell<Own>,
     /// The position that must not be reached: how far the ring may be filled. `u64::MAX` where old records make room.
     pub(crate) limit: AtomicU64,
-    /// Records after which readers are woken.
-    pub(crate) watermark: u64,
+    /// Which thread groups are recorded. NULL where the probes do not ask; see [`super::filter`].
+    pub(crate) filter: *const super::filter::Filter,
+    /// Words of all records, less one.
+    record_mask: usize,
+    /// Bytes of all records, less one.
+    byte_mask: usize,
 }
 
+const _: () = assert!(size_of::<Recorder>() <= RECORDER_BYTES);
+
 impl Recorder {
-    /// A recorder that has written nothing.
+    /// A recorder that has written nothing, of a ring with `record_words` words of records.
     pub(crate) fn new(
-        words: RingWords,
+        record_words: usize,
         writer: Writer<EVENT_WORDS>,
         filter: *const super::filter::Filter,
         limit: u64,
         watermark: u64,
     ) -> Self {
         Recorder {
-            words,
-            filter,
             own: UnsafeCell::new(Own {
                 writer,
-                attention: watermark.min(limit.saturating_sub(RECORDS_MAX)),
-                wake_at: watermark,
+                room: Room::new(watermark, limit),
                 voluntary_before: 0,
                 irq_depth: 0,
                 irqs: [OpenIrq::default(); IRQ_DEPTH],
             }),
             limit: AtomicU64::new(limit),
-            watermark,
+            filter,
+            record_mask: record_words.wrapping_sub(1),
+            byte_mask: record_words.wrapping_mul(size_of::<u64>()).wrapping_sub(1),
         }
+    }
+
+    /// The recorder of a CPU that records nothing: there is always more to do for it than to write, which is not to write.
+    pub(crate) const fn none() -> Self {
+        Recorder {
+            own: UnsafeCell::new(Own {
+                writer: Writer::NONE,
+                room: Room::NONE,
+                voluntary_before: 0,
+                irq_depth: IRQ_DEPTH,
+                irqs: [OpenIrq { irq: 0, began: 0, nested: 0 }; IRQ_DEPTH],
+            }),
+            limit: AtomicU64::new(0),
+            filter: core::ptr::null(),
+            record_mask: 0,
+            byte_mask: 0,
+        }
+    }
+
+    /// Whether it is [`Recorder::none`], which is not followed by a ring.
+    #[inline(always)]
+    pub(crate) fn is_none(&self) -> bool {
+        self.byte_mask == 0
+    }
+}
+
+/// A recorder with its ring.
+///
+/// # Invariants
+///
+/// The pointer is to a recorder that lives for as long as this value is used, in memory that goes on with its ring: the
+/// header, and as many words of records as the recorder says, a power of two and at least [`EVENT_WORDS`]. The ring's words
+/// are only touched atomically. [`Recorder::none`] has no ring, and the ring of such a value is not asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct RecorderPtr(*const Recorder);
+
+impl RecorderPtr {
+    /// # Safety
+    ///
+    /// The invariants of the type, of which nothing can be seen from the pointer.
+    #[inline(always)]
+    pub(crate) const unsafe fn new(recorder: *const Recorder) -> Self {
+        // INVARIANT: The caller promises them.
+        RecorderPtr(recorder)
+    }
+
+    /// The pointer, for C.
+    pub(crate) const fn as_ptr(self) -> *const Recorder {
+        self.0
+    }
+
+    /// The ring.
+    #[inline(always)]
+    pub(crate) fn words(self) -> RingWords {
+        // INVARIANT: This type has the same ones.
+        // SAFETY: By the type invariants the header follows.
+        RingWords { start: unsafe { self.0.byte_add(RECORDER_BYTES) }.cast_mut().cast(), record_mask: self.record_mask }
+    }
+
+    /// The place of the record at `position`.
+    #[inline(always)]
+    pub(crate) fn place(self, position: u64) -> Place {
+        let byte = (position as usize).wrapping_mul(EVENT_WORDS * size_of::<u64>()) & self.byte_mask;
+        // SAFETY: By the type invariants. The bytes of the records are a power of two, and at least those of one: from a
+        // multiple of those of one on, that many are there.
+        // INVARIANT: So it is said.
+        Place(unsafe { self.0.byte_add(RECORDER_BYTES + HEADER_BYTES).byte_add(byte) }.cast_mut().cast())
     }
 
     /// Events that were dropped, for the record and for the count.
     #[inline]
-    pub(crate) fn count_dropped(&self, records: u64) {
-        self.words.count(word::DROPPED, records);
+    pub(crate) fn count_dropped(self, records: u64) {
+        self.words().count(word::DROPPED, records);
+    }
+}
+
+impl Deref for RecorderPtr {
+    type Target = Recorder;
+
+    #[inline(always)]
+    fn deref(&self) -> &Recorder {
+        // SAFETY: By the type invariants. What changes is atomic or in a cell.
+        unsafe { &*self.0 }
     }
 }

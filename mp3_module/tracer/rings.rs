@@ -7,7 +7,7 @@
 
 use super::ffi;
 use super::filter::{Filter, FILTER_WORDS};
-use super::recorder::{Recorder, RingWords};
+use super::recorder::{Recorder, RecorderPtr, RingWords, RECORDER_BYTES};
 use crate::abi::events::header::word;
 use crate::abi::events::record::{EVENT_BYTES, EVENT_WORDS};
 use crate::abi::events::Kinds;
@@ -66,20 +66,29 @@ impl Drop for Pages {
     }
 }
 
-/// A CPU's ring. Its recorder points into its pages.
+/// A CPU's ring, behind its recorder.
+///
+/// # Invariants
+///
+/// The pages begin with a recorder, and have the ring that it tells of behind it.
 struct Ring {
-    recorder: Recorder,
     pages: Pages,
 }
 
 impl Ring {
     fn new(plan: &Plan, start: &Start, filter: *const Filter, cpu: u32) -> Result<Self> {
         let records = plan.records as usize;
-        let bytes = records.checked_mul(EVENT_BYTES).and_then(|bytes| bytes.checked_add(HEADER_BYTES)).ok_or(EINVAL)?;
+        let bytes = records
+            .checked_mul(EVENT_BYTES)
+            .and_then(|bytes| bytes.checked_add(HEADER_BYTES))
+            .and_then(|bytes| bytes.checked_add(RECORDER_BYTES))
+            .ok_or(EINVAL)?;
         let pages = Pages::new(bytes, cpu)?;
-        // SAFETY: The pages have room for the header and that many words, a power of two as `records` is one; they live as
-        // long as the ring, and nothing else touches them but readers that map them for reading.
-        let words = unsafe { RingWords::new(pages.start.as_ptr(), records.wrapping_mul(EVENT_WORDS)) };
+        let recorder = pages.start.as_ptr().cast::<Recorder>();
+        let record_words = records.wrapping_mul(EVENT_WORDS);
+        // SAFETY: Behind the recorder the pages have room for the header and that many words, a power of two as `records`
+        // is one; they live as long as the ring, and nothing else touches them but readers that map them for reading.
+        let words = unsafe { RingWords::new(recorder.byte_add(RECORDER_BYTES).cast(), record_words) };
         for (index, value) in [
             (word::SESSION, plan.session),
             (word::START_BOOTTIME_NS, start.boottime_ns),
@@ -102,7 +111,26 @@ impl Ring {
         };
         let writer = Writer::new(&words, &header);
         let limit = if plan.discards { u64::from(plan.records) } else { u64::MAX };
-        Ok(Ring { recorder: Recorder::new(words, writer, filter, limit, u64::from(plan.watermark)), pages })
+        // SAFETY: Pages are aligned as the recorder is, and begin with room for it.
+        unsafe { recorder.write(Recorder::new(record_words, writer, filter, limit, u64::from(plan.watermark))) };
+        // INVARIANT: So it is.
+        Ok(Ring { pages })
+    }
+
+    /// For as long as the ring lives.
+    fn recorder(&self) -> RecorderPtr {
+        // SAFETY: By the type invariants.
+        unsafe { RecorderPtr::new(self.pages.start.as_ptr().cast::<Recorder>()) }
+    }
+
+    fn words(&self) -> RingWords {
+        self.recorder().words()
+    }
+
+    /// What readers map: the header and the records.
+    fn mapped(&self) -> (*mut u8, usize) {
+        let start = self.pages.start.as_ptr().cast::<u8>().wrapping_add(RECORDER_BYTES);
+        (start, self.pages.bytes.saturating_sub(RECORDER_BYTES))
     }
 }
 
@@ -227,23 +255,23 @@ impl Rings {
     ///
     /// `ENXIO` without such a ring; `EINVAL` where `vma` is longer.
     pub(super) fn map(&self, cpu: u32, vma: &VmaNew) -> Result {
-        let pages = &self.ring(cpu).ok_or(ENXIO)?.pages;
-        if vma.end().saturating_sub(vma.start()) > pages.bytes {
+        let (start, bytes) = self.ring(cpu).ok_or(ENXIO)?.mapped();
+        if vma.end().saturating_sub(vma.start()) > bytes {
             return Err(EINVAL);
         }
         // SAFETY: The VMA is being set up, and the region is at least as long. The pages stay for as long as they are mapped.
-        to_result(unsafe { ffi::mp3_trace_memory_map(vma.as_ptr(), pages.start.as_ptr().cast()) })
+        to_result(unsafe { ffi::mp3_trace_memory_map(vma.as_ptr(), start.cast()) })
     }
 
     /// Records of `cpu` that readers may have; `None` without a ring.
     pub(super) fn committed(&self, cpu: u32) -> Option<u64> {
-        Some(self.ring(cpu)?.recorder.words.load_acquire(crate::abi::header::word::COMMITTED))
+        Some(self.ring(cpu)?.words().load_acquire(crate::abi::header::word::COMMITTED))
     }
 
     /// The owner has read everything before `position`: where the rings discard, there is room for more.
     pub(super) fn make_room(&self, cpu: u32, position: u64) {
         if let Some(ring) = self.plan.discards.then(|| self.ring(cpu)).flatten() {
-            ring.recorder.limit.store(position.saturating_add(u64::from(self.plan.records)), Ordering::Relaxed);
+            ring.recorder().limit.store(position.saturating_add(u64::from(self.plan.records)), Ordering::Release);
         }
     }
 
@@ -251,20 +279,20 @@ impl Rings {
     pub(super) fn publish_kinds(&self, kinds: Kinds) {
         self.kinds.store(kinds.0, Ordering::Relaxed);
         for ring in self.all() {
-            ring.recorder.words.store_relaxed(word::KINDS, kinds.0);
+            ring.words().store_relaxed(word::KINDS, kinds.0);
         }
     }
 
     /// Tells readers that a session without a filter has joined.
     pub(super) fn publish_unfiltered(&self) {
         for ring in self.all() {
-            ring.recorder.words.store_relaxed(word::FILTERED, 0);
+            ring.words().store_relaxed(word::FILTERED, 0);
         }
     }
 
     fn publish_count(&self) {
         for ring in self.all() {
-            ring.recorder.words.store_relaxed(word::RINGS, self.count.load(Ordering::Relaxed));
+            ring.words().store_relaxed(word::RINGS, self.count.load(Ordering::Relaxed));
         }
     }
 
@@ -293,7 +321,7 @@ impl Drop for Rings {
                 // SAFETY: By the type invariant `prepare` made it from a box, and nothing uses it any more.
                 let ring = unsafe { KBox::from_raw(ring.as_ptr()) };
                 // For readers that still have it mapped.
-                ring.recorder.words.store_release(word::ENDED, ended);
+                ring.words().store_release(word::ENDED, ended);
             }
         }
         // SAFETY: The queue is a static one.
@@ -315,7 +343,7 @@ unsafe extern "C" fn prepare(cpu: c_uint) -> c_int {
         let ring = Ring::new(&rings.plan, &rings.start, filter, cpu).and_then(|ring| Ok(KBox::new(ring, GFP_KERNEL)?));
         match ring {
             Ok(ring) => {
-                ring.recorder.words.store_relaxed(word::KINDS, rings.kinds.load(Ordering::Relaxed));
+                ring.words().store_relaxed(word::KINDS, rings.kinds.load(Ordering::Relaxed));
                 // INVARIANT: It is a ring of this set.
                 slot.store(KBox::into_raw(ring), Ordering::Release);
             }
@@ -326,7 +354,7 @@ unsafe extern "C" fn prepare(cpu: c_uint) -> c_int {
     }
     if let Some(ring) = rings.ring(cpu) {
         // SAFETY: The ring lives until CPUs have been told to stop.
-        unsafe { ffi::mp3_recorder_arm(cpu, &raw const ring.recorder) };
+        unsafe { ffi::mp3_recorder_arm(cpu, ring.recorder().as_ptr()) };
     }
     0
 }

@@ -21,9 +21,11 @@
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/preempt.h>
+#include <linux/pvclock_gtod.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
+#include <linux/timekeeper_internal.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
@@ -39,13 +41,13 @@
 
 #include "tracepoints.h"
 
-DEFINE_PER_CPU(struct mp3_recorder *, mp3_recorder_live);
+DEFINE_PER_CPU(struct mp3_recorder *, mp3_recorder_live) = NONE;
 /*
  * The same for switches, which need to know of the running thread when it came: so each CPU begins in one moment in which
  * it does not switch.
  */
-static DEFINE_PER_CPU(struct mp3_recorder *, recorder_switching);
-/* The recorder that the CPU is to have when recording starts. */
+static DEFINE_PER_CPU(struct mp3_recorder *, recorder_switching) = NONE;
+/* The recorder that the CPU is to have when recording starts; NULL if it is to have none. */
 static DEFINE_PER_CPU(struct mp3_recorder *, recorder_armed);
 /* What has started: a CPU that comes later has it from the beginning. Both change under cpus_read_lock(). */
 static bool started, started_switching;
@@ -106,35 +108,10 @@ void mp3_trace_poll_wait(struct file *file, struct poll_table_struct *table)
 			mp3_trace_##NAME(__VA_ARGS__);                                         \
 	} while (0)
 
-/* The bits of SwitchFlags in abi/src/events/switch.rs, but for VOLUNTARY. */
-static __always_inline unsigned int switch_flags(bool preempt, const struct task_struct *prev,
-						 const struct task_struct *next, unsigned int prev_state)
-{
-	unsigned int flags = preempt;
-
-	/* Branches, since each of these is rare: a bit that is moved into place costs twice as much. */
-	if (unlikely(prev->in_iowait))
-		flags |= 1 << 2;
-#ifdef CONFIG_CFS_BANDWIDTH
-	if (unlikely(prev->throttled))
-		flags |= 1 << 3;
-#endif
-	if (unlikely(next->dl_server))
-		flags |= 1 << 4;
-	if (unlikely(prev->nr_cpus_allowed == 1 || prev->migration_disabled))
-		flags |= 1 << 5;
-	if (unlikely(prev_state & TASK_DEAD))
-		flags |= 1 << 6;
-	return flags;
-}
-
 static __always_inline void record_sched_switch(bool filtered, bool preempt, struct task_struct *prev,
 						struct task_struct *next, unsigned int prev_state)
 {
-	struct mp3_recorder *recorder = this_cpu_read(recorder_switching);
-
-	if (likely(recorder))
-		ENCODE(switch, recorder, prev, next, prev_state, switch_flags(preempt, prev, next, prev_state));
+	ENCODE(switch, this_cpu_read(recorder_switching), preempt, prev, next, prev_state);
 }
 PROBES(sched_switch,
        (void *data, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state),
@@ -143,18 +120,24 @@ PROBES(sched_switch,
 /* Tasks whose registers of user space mean nothing. */
 #define HAS_NO_CALLS (PF_KTHREAD | PF_USER_WORKER)
 
-/* The number of the system call that the task is in; negative outside of one. */
-static __always_inline int call_of(struct task_struct *task)
+/*
+ * The number of the system call that the task is in, U16_MAX outside of one: that is -1 there. No table has 16 bits, and x32's
+ * bit is beyond them.
+ */
+static __always_inline u16 call_of(struct task_struct *task)
 {
+#ifdef CONFIG_X86_64
+	/* What syscall_get_nr() reads. Else the compiler loads all of it, and masks it. */
+	return READ_ONCE(*(const u16 *)&task_pt_regs(task)->orig_ax);
+#else
 	return syscall_get_nr(task, task_pt_regs(task));
+#endif
 }
 
-/* As 16 bits, 0xffff outside of one. x32 has a bit beyond; what no table has is no system call. */
+/* The same for any task. */
 static __always_inline u64 call_bits(struct task_struct *task)
 {
-	int nr = task->flags & HAS_NO_CALLS ? -1 : call_of(task);
-
-	return nr < 0 ? U16_MAX : (u16)nr;
+	return task->flags & HAS_NO_CALLS ? U16_MAX : call_of(task);
 }
 
 static __always_inline u64 argument_of(struct task_struct *task)
@@ -175,44 +158,46 @@ static __always_inline bool is_compat(struct task_struct *task)
 }
 
 /*
- * The flags of Waking in abi/src/events/waking.rs in bits 0 to 4; the waker's system call in bits 32 to 47, the wakee's in
- * 48 to 63.
+ * `flags` are those of Waking in abi/src/events/waking.rs; `calls` the waker's system call in bits 32 to 47, the wakee's in
+ * 48 to 63. The wakee does not run, or at least does not return from where it set its state: its registers stay.
  */
+static noinline void record_unusual_waking(bool filtered, struct mp3_recorder *recorder, struct task_struct *wakee,
+					   struct task_struct *waker)
+{
+	u64 calls = call_bits(wakee) << 48 | call_bits(waker) << 32, argument = 0;
+	unsigned int flags = interrupt_context_level();
+
+	if (calls >> 48 != U16_MAX)
+		argument = argument_of(wakee);
+	if (wakee->in_iowait)
+		flags |= 1 << 2;
+	if (is_compat(waker))
+		flags |= 1 << 3;
+	if (is_compat(wakee))
+		flags |= 1 << 4;
+	ENCODE(flagged_waking, recorder, wakee, waker, calls, argument, flags);
+}
+
 static __always_inline void record_sched_waking(bool filtered, struct task_struct *wakee)
 {
 	struct mp3_recorder *recorder;
 	struct task_struct *waker = current;
-	u64 calls, argument = 0;
-	int wakee_call, waker_call;
+	u16 wakee_call, waker_call;
 
 	/* It did not sleep: it only takes back that it was about to. Interrupts may be on. */
 	if (wakee == waker)
 		return;
 	recorder = this_cpu_read(mp3_recorder_live);
-	if (unlikely(!recorder))
-		return;
-	/*
-	 * The wakee does not run, or at least does not return from where it set its state: its registers stay. First what is
-	 * usual: two threads of programs, both in a system call.
-	 */
-	if (likely(!((wakee->flags | waker->flags) & HAS_NO_CALLS)) &&
-	    likely((wakee_call = call_of(wakee), waker_call = call_of(waker), (wakee_call | waker_call) >= 0))) {
-		calls = (u64)wakee_call << 48 | (u64)(u16)waker_call << 32;
-		argument = argument_of(wakee);
-	} else {
-		calls = call_bits(wakee) << 48 | call_bits(waker) << 32;
-		if (calls >> 48 != U16_MAX)
-			argument = argument_of(wakee);
-	}
-	if (unlikely(preempt_count() & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET)))
-		calls |= interrupt_context_level();
-	if (unlikely(wakee->in_iowait))
-		calls |= 1 << 2;
-	if (unlikely(is_compat(waker)))
-		calls |= 1 << 3;
-	if (unlikely(is_compat(wakee)))
-		calls |= 1 << 4;
-	ENCODE(waking, recorder, wakee, waker, calls, argument);
+	/* The usual: of two threads of programs, both in a system call of 64 bits, one wakes the other. No flag is set then. */
+	if (unlikely((wakee->flags | waker->flags) & HAS_NO_CALLS) || unlikely(is_compat(wakee)) ||
+	    unlikely(is_compat(waker)) || unlikely(wakee->in_iowait) ||
+	    unlikely((u32)preempt_count() & (u32)(NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET)))
+		return record_unusual_waking(filtered, recorder, wakee, waker);
+	wakee_call = call_of(wakee);
+	waker_call = call_of(waker);
+	if (unlikely(wakee_call == U16_MAX))
+		return record_unusual_waking(filtered, recorder, wakee, waker);
+	ENCODE(waking, recorder, wakee, waker, (u64)wakee_call << 48 | (u64)waker_call << 32, argument_of(wakee));
 }
 PROBES(sched_waking, (void *data, struct task_struct *p), ARGUMENTS(p))
 
@@ -223,8 +208,6 @@ static __always_inline void record_sched_migrate_task(bool filtered, struct task
 	unsigned int from = task_cpu(p);
 	u64 places = (u16)from | (u32)(u16)dest_cpu << 16;
 
-	if (unlikely(!recorder))
-		return;
 	places |= (u64)!cpumask_test_cpu(from, p->cpus_ptr) << 32;
 	places |= (u64)interrupt_context_level() << 33;
 	ENCODE(migrate, recorder, p, current, places);
@@ -235,8 +218,7 @@ static __always_inline void record_sched_pi_setprio(bool filtered, struct task_s
 {
 	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
-	if (likely(recorder))
-		ENCODE(priority, recorder, tsk, pi_task, current, interrupt_context_level());
+	ENCODE(priority, recorder, tsk, pi_task, current, interrupt_context_level());
 }
 PROBES(sched_pi_setprio, (void *data, struct task_struct *tsk, struct task_struct *pi_task), ARGUMENTS(tsk, pi_task))
 
@@ -250,8 +232,7 @@ static __always_inline void record_task_newtask(bool filtered, struct task_struc
 	strscpy_pad(comm, task->comm, sizeof(comm));
 	local_irq_save(flags);
 	recorder = this_cpu_read(mp3_recorder_live);
-	if (likely(recorder))
-		ENCODE(newtask, recorder, task, current, clone_flags, comm);
+	ENCODE(newtask, recorder, task, current, clone_flags, comm);
 	local_irq_restore(flags);
 }
 PROBES(task_newtask, (void *data, struct task_struct *task, u64 clone_flags), ARGUMENTS(task, clone_flags))
@@ -264,8 +245,7 @@ static __always_inline void record_sched_process_exec(bool filtered, struct task
 
 	local_irq_save(flags);
 	recorder = this_cpu_read(mp3_recorder_live);
-	if (likely(recorder))
-		ENCODE(exec, recorder, p, old_pid, bprm->filename);
+	ENCODE(exec, recorder, p, old_pid, bprm->filename);
 	local_irq_restore(flags);
 }
 PROBES(sched_process_exec, (void *data, struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm),
@@ -279,8 +259,7 @@ static __always_inline void record_sched_process_exit(bool filtered, struct task
 	local_irq_save(flags);
 	rcu_read_lock();
 	recorder = this_cpu_read(mp3_recorder_live);
-	if (likely(recorder))
-		ENCODE(exit, recorder, p, rcu_dereference(p->real_parent), group_dead);
+	ENCODE(exit, recorder, p, rcu_dereference(p->real_parent), group_dead);
 	rcu_read_unlock();
 	local_irq_restore(flags);
 }
@@ -296,8 +275,7 @@ static __always_inline void record_task_rename(bool filtered, struct task_struct
 	strscpy_pad(padded, comm, sizeof(padded));
 	local_irq_save(flags);
 	recorder = this_cpu_read(mp3_recorder_live);
-	if (likely(recorder))
-		ENCODE(rename, recorder, task, padded);
+	ENCODE(rename, recorder, task, padded);
 	local_irq_restore(flags);
 }
 PROBES(task_rename, (void *data, struct task_struct *task, const char *comm), ARGUMENTS(task, comm))
@@ -311,16 +289,14 @@ static __always_inline void record_irq_entry(u32 irq)
 {
 	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
-	if (likely(recorder))
-		mp3_trace_irq_entry(recorder, irq);
+	mp3_trace_irq_entry(recorder, irq);
 }
 
 static __always_inline void record_irq_exit(bool filtered, u32 irq)
 {
 	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
 
-	if (likely(recorder))
-		ENCODE(irq_exit, recorder, irq, current);
+	ENCODE(irq_exit, recorder, irq, current);
 }
 
 #ifdef CONFIG_X86_LOCAL_APIC
@@ -435,12 +411,44 @@ void mp3_tracepoints_synchronize(void)
 	tracepoint_synchronize_unregister();
 }
 
+#ifdef CONFIG_X86_64
+/* The kernel's clock has new numbers. Called under the lock of its time keeping, before the kernel uses them itself. */
+static int clock_has_changed(struct notifier_block *self, unsigned long was_set, void *timekeeper)
+{
+	const struct timekeeper *tk = timekeeper;
+	const struct tk_read_base *base = &tk->tkr_mono;
+	bool is_tsc = base->clock->vdso_clock_mode == VDSO_CLOCKMODE_TSC;
+
+	mp3_trace_clock(base->cycle_last, is_tsc ? base->clock->max_cycles : 0, base->mult, base->shift, base->xtime_nsec,
+			ktime_to_ns(ktime_add(base->base, tk->offs_boot)));
+	return NOTIFY_OK;
+}
+
+static struct notifier_block clock_notifier = { .notifier_call = clock_has_changed };
+
+static void clock_start(void)
+{
+	pvclock_gtod_register_notifier(&clock_notifier);
+}
+
+/* No probe runs. */
+static void clock_stop(void)
+{
+	pvclock_gtod_unregister_notifier(&clock_notifier);
+	mp3_trace_clock(0, 0, 0, 0, 0, 0);
+}
+#else
+static void clock_start(void) {}
+static void clock_stop(void) {}
+#endif
+
 /*
  * Has `prepare` called for each CPU that is online, and later for each one before it is. Returns what
  * mp3_recorders_unprepare() takes, or an error: then it is called no more.
  */
 int mp3_recorders_prepare(int (*prepare)(unsigned int cpu))
 {
+	clock_start();
 	return cpuhp_setup_state(CPUHP_BP_PREPARE_DYN, "mp3/trace:prepare", prepare, NULL);
 }
 
@@ -456,7 +464,7 @@ static void start(unsigned int cpu, const struct task_struct *running)
 
 	if (!recorder)
 		return;
-	if (started_switching && !per_cpu(recorder_switching, cpu)) {
+	if (started_switching && per_cpu(recorder_switching, cpu) == NONE) {
 		mp3_trace_switch_from(recorder, running);
 		per_cpu(recorder_switching, cpu) = recorder;
 	}
@@ -474,7 +482,7 @@ void mp3_recorder_arm(unsigned int cpu, struct mp3_recorder *recorder)
 	per_cpu(recorder_armed, cpu) = recorder;
 	if (!cpu_online(cpu)) {
 		/* It may have been here before. */
-		per_cpu(recorder_switching, cpu) = NULL;
+		per_cpu(recorder_switching, cpu) = NONE;
 		if (started)
 			start(cpu, NULL);
 	}
@@ -503,7 +511,7 @@ void mp3_recorders_stop_switching(void)
 	cpus_read_lock();
 	started_switching = false;
 	for_each_possible_cpu(cpu)
-		per_cpu(recorder_switching, cpu) = NULL;
+		per_cpu(recorder_switching, cpu) = NONE;
 	cpus_read_unlock();
 }
 
@@ -512,11 +520,12 @@ void mp3_recorders_stop(void)
 {
 	unsigned int cpu;
 
+	clock_stop();
 	started = false;
 	started_switching = false;
 	for_each_possible_cpu(cpu) {
-		per_cpu(mp3_recorder_live, cpu) = NULL;
-		per_cpu(recorder_switching, cpu) = NULL;
+		per_cpu(mp3_recorder_live, cpu) = NONE;
+		per_cpu(recorder_switching, cpu) = NONE;
 		per_cpu(recorder_armed, cpu) = NULL;
 		irq_work_sync(per_cpu_ptr(&waker, cpu));
 	}

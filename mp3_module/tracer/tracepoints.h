@@ -14,8 +14,20 @@
 /* A CPU's ring and what goes with it: struct Recorder of recorder.rs. */
 struct mp3_recorder;
 
-/* The recorder of this CPU; NULL where nothing is to be recorded. */
+/* A recorder that takes nothing. encode.rs has it. */
+extern const struct mp3_recorder mp3_recorder_none;
+#define NONE ((struct mp3_recorder *)&mp3_recorder_none)
+
+/* The recorder of this CPU. Where nothing is to be recorded it is NONE, which the encoders of events know: so their probes do not ask. */
 DECLARE_PER_CPU(struct mp3_recorder *, mp3_recorder_live);
+
+/* The same for those who ask: NULL where nothing is to be recorded. Interrupts are off. */
+static inline struct mp3_recorder *mp3_recorder_here(void)
+{
+	struct mp3_recorder *recorder = this_cpu_read(mp3_recorder_live);
+
+	return recorder == NONE ? NULL : recorder;
+}
 
 /* The tracepoints, in the order of enum Tracepoint in probes.rs. */
 enum mp3_tracepoint {
@@ -62,14 +74,18 @@ u64 mp3_task_cgroup(struct task_struct *task);
 
 /* encode.rs. Interrupts are off in all of them. */
 void mp3_trace_switch_from(struct mp3_recorder *recorder, const struct task_struct *running);
-void mp3_trace_switch(struct mp3_recorder *recorder, const struct task_struct *prev, const struct task_struct *next,
-		      unsigned int prev_state, unsigned int flags);
-void mp3_trace_switch_filtered(struct mp3_recorder *recorder, const struct task_struct *prev,
-			       const struct task_struct *next, unsigned int prev_state, unsigned int flags);
+void mp3_trace_switch(struct mp3_recorder *recorder, bool preempt, const struct task_struct *prev,
+		      const struct task_struct *next, unsigned int prev_state);
+void mp3_trace_switch_filtered(struct mp3_recorder *recorder, bool preempt, const struct task_struct *prev,
+			       const struct task_struct *next, unsigned int prev_state);
 void mp3_trace_waking(struct mp3_recorder *recorder, const struct task_struct *wakee, const struct task_struct *waker,
 		      u64 calls, u64 argument);
 void mp3_trace_waking_filtered(struct mp3_recorder *recorder, const struct task_struct *wakee,
 			       const struct task_struct *waker, u64 calls, u64 argument);
+void mp3_trace_flagged_waking(struct mp3_recorder *recorder, const struct task_struct *wakee,
+			      const struct task_struct *waker, u64 calls, u64 argument, unsigned int flags);
+void mp3_trace_flagged_waking_filtered(struct mp3_recorder *recorder, const struct task_struct *wakee,
+				       const struct task_struct *waker, u64 calls, u64 argument, unsigned int flags);
 void mp3_trace_migrate(struct mp3_recorder *recorder, const struct task_struct *task, const struct task_struct *by,
 		       u64 places);
 void mp3_trace_migrate_filtered(struct mp3_recorder *recorder, const struct task_struct *task,
@@ -95,5 +111,8 @@ void mp3_trace_irq_entry(struct mp3_recorder *recorder, unsigned int irq);
 void mp3_trace_irq_exit(struct mp3_recorder *recorder, unsigned int irq, const struct task_struct *interrupted);
 void mp3_trace_irq_exit_filtered(struct mp3_recorder *recorder, unsigned int irq,
 				 const struct task_struct *interrupted);
+
+/* clock.rs. There is one call at a time, with interrupts off or with no probe registered. */
+void mp3_trace_clock(u64 cycles, u64 limit, u32 mult, u32 shift, u64 fraction, u64 base_ns);
 
 #endif

@@ -26,6 +26,7 @@
 //! | [`modular`] | full numbers from low bits |
 //! | [`header`] | the words in the first page of an event ring |
 //! | [`ioctl`] | starting, stopping and snapshots |
+//! | [`room`] | when a writer has more to do than to write |
 
 mod bits;
 pub mod fault;
@@ -38,6 +39,7 @@ pub mod migrate;
 pub mod modular;
 pub mod priority;
 pub mod record;
+pub mod room;
 pub mod snapshot;
 pub mod switch;
 pub mod task;

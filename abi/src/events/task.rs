@@ -64,8 +64,9 @@ impl Prio {
         self.0 as u8 as u64
     }
 
+    /// From a field of 8 bits: 255 is -1.
     #[inline(always)]
-    pub(super) const fn from_field(field: u64) -> Prio {
+    pub const fn from_field(field: u64) -> Prio {
         match (field & 0xff) as i16 {
             255 => Prio(-1),
             prio => Prio(prio),
@@ -154,6 +155,19 @@ impl State {
         // `fls()`: the bit below stands for "none".
         let reported = ((bits & REPORTED) << 1) | 1;
         u32::BITS.wrapping_sub(1).wrapping_sub(reported.leading_zeros()) as u64
+    }
+
+    /// As [`State::index_from_kernel`], for the usual states: running, sleeping and uninterruptible. `None` is for all others.
+    #[inline(always)]
+    pub const fn usual_index_from_kernel(bits: u32) -> Option<u64> {
+        // TASK_INTERRUPTIBLE or TASK_UNINTERRUPTIBLE, of which no task has both.
+        const INDEX: u32 = 0x3;
+        // TASK_WAKEKILL and TASK_FREEZABLE make no other state of it.
+        const SILENT: u32 = 0x2100;
+        if bits & !(INDEX | SILENT) != 0 {
+            return None;
+        }
+        Some((bits & INDEX) as u64)
     }
 
     #[cold]
@@ -251,6 +265,9 @@ mod tests {
             (0x8000, 'D'),
         ] {
             assert_eq!(State::from_kernel(bits).letter(), letter, "{bits:#x}");
+            let usual = State::usual_index_from_kernel(bits);
+            assert!(usual.is_none_or(|index| index == State::index_from_kernel(bits)), "{bits:#x}");
+            assert_eq!(usual.is_some(), [0, 1, 2, 0x102, 0x2001].contains(&bits), "{bits:#x}");
         }
     }
 }

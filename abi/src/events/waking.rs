@@ -71,20 +71,19 @@ impl Waking {
             | put::<3, 1>(self.waker_compat as u64)
             | put::<4, 1>(self.wakee_compat as u64);
         let calls = put::<32, 16>(call_field(self.waker_call)) | put::<48, 16>(call_field(self.wakee_call));
-        self.encode_with(self.wakee_state as u64, flags | calls)
+        self.encode_with(self.wakee_state as u64, flags, calls)
     }
 
     /// As [`Waking::encode`], with the state's index in place of `wakee_state`, and with all flags (bits 0 to 4, as they
-    /// stand from bit 44 on) and both system calls (bits 32 to 63, as they stand in word 2) in one word.
+    /// stand from bit 44 on) and both system calls (as they stand in word 2, with nothing below) as they are.
     #[inline(always)]
-    pub const fn encode_with(&self, state_index: u64, flags_and_calls: u64) -> [u64; 3] {
-        const CALLS: u64 = u64::MAX << 32;
+    pub const fn encode_with(&self, state_index: u64, flags: u64, calls: u64) -> [u64; 3] {
         [
             tids(self.wakee, self.waker)
-                | put::<44, 8>(flags_and_calls)
+                | put::<44, 8>(flags)
                 | put::<52, 4>(state_index)
                 | put::<56, 8>(self.wakee_prio.field()),
-            put::<0, 16>(self.previous_cpu as u64) | put::<16, 8>(self.waker_prio.field()) | flags_and_calls & CALLS,
+            put::<0, 16>(self.previous_cpu as u64) | put::<16, 8>(self.waker_prio.field()) | calls,
             self.argument,
         ]
     }
