@@ -2,9 +2,11 @@
 
 //! The tracer: what it records against what the kernel itself counts.
 
+mod clock;
 mod filters;
 mod histories;
 mod oracles;
+mod planted;
 mod sessions;
 mod stress;
 
@@ -12,8 +14,16 @@ use crate::test::Test;
 
 /// The tests of the tracer.
 pub fn tests() -> Vec<Test> {
-    [sessions::tests(), oracles::tests(), filters::tests(), histories::tests(), stress::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sessions::tests(),
+        oracles::tests(),
+        clock::tests(),
+        planted::tests(),
+        filters::tests(),
+        histories::tests(),
+        stress::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
