@@ -9,6 +9,9 @@
  *
  * The probes run in the context of the task that faults, never in an interrupt, and cause no fault of their own.
  */
+/* 7.2's leafops.h does not include what it needs. */
+#include <linux/swap.h>
+
 #include <linux/dcache.h>
 #include <linux/fprobe.h>
 #include <linux/fs.h>
