@@ -102,8 +102,9 @@ fn write(profiler: ArcBorrow<'_, Profiler>, file: &File, buffer: UserPtr, length
             Err(error) => return Err(error),
         }
     }
-    // Once, however many lines there were.
-    profiler.notify();
+    if done > 0 {
+        profiler.notify_of_commands(file);
+    }
     Ok(done)
 }
 

@@ -159,7 +159,7 @@ impl Profiler {
     }
 
     /// Carries out one line of `/proc/mp3/status`, with the rights of the opener of `file`. Readers are not told until
-    /// [`Profiler::notify`].
+    /// [`Profiler::notify_of_commands`].
     ///
     /// # Errors
     ///
@@ -175,8 +175,18 @@ impl Profiler {
         }
     }
 
+    /// Wakes readers that wait for records, once, however many commands there were in a write to `file`.
+    ///
+    /// The commands of a user with limits do not wake them if a tick follows, which will: he could have others woken as often
+    /// as he can write. No tick follows the end of the last process, which is completed ahead once per interval.
+    pub(crate) fn notify_of_commands(&self, file: &File) {
+        if quota_user(file).is_none() || !self.state.lock().open {
+            self.notify();
+        }
+    }
+
     /// Wakes readers that wait for records.
-    pub(crate) fn notify(&self) {
+    fn notify(&self) {
         self.readers.notify_all();
     }
 

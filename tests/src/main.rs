@@ -6,6 +6,7 @@
 //! Suites whose name begins with `timing` measure time. They run in a guest whose clock counts instructions, where a busy host
 //! cannot make them fail. All others run on two or more CPUs in real time.
 
+mod attack;
 mod before;
 mod cgroup;
 mod debugfs;

@@ -87,6 +87,12 @@ impl Runner {
                         "--cpus 4 ",
                         "mp3-tests accounting:: lives:: readers:: stress::half stress::readers",
                     ),
+                    guest(
+                        "a CPU without timer interrupts",
+                        "nohz-full",
+                        "--append nohz_full=1 ",
+                        "mp3-tests nohz_full",
+                    ),
                     // The guest's clock counts instructions there, so that a busy host cannot fail a test of time.
                     guest(
                         "the module's timing, and its CPU times to the jiffy",

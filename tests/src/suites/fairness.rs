@@ -3,6 +3,8 @@
 //! What one user can take from the others: a share, and no more.
 
 use super::commands::{as_user, in_child};
+use crate::attack::{self, Attack};
+use crate::programs::{comment, lost, program, ticks};
 use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
@@ -10,14 +12,17 @@ use abi::words::ReadWords;
 use anyhow::{ensure, Context};
 use nix::errno::Errno;
 use nix::sched::{unshare, CloneFlags};
+use nix::sys::resource::{getrusage, UsageWho};
+use nix::sys::signal::Signal;
 use nix::unistd::{setresgid, setresuid, Gid, Uid};
 use std::fs;
 use std::time::{Duration, Instant};
-use testkit::child::{exit, Child};
+use testkit::child::{exit, Child, Pages};
 use testkit::crowd::Crowd;
 use testkit::device::Samples;
 use testkit::module::Module;
-use testkit::status;
+use testkit::running::{run, Running};
+use testkit::{kernel, status};
 
 tests![
     one_user_cannot_fill_the_table,
@@ -25,6 +30,9 @@ tests![
     one_user_cannot_overwrite_the_ring,
     a_profile_survives_a_stranger_who_registers_as_fast_as_he_can,
     registrations_are_charged_to_the_writers_cgroup,
+    a_strangers_processes_neither_end_nor_are_in_a_profile,
+    a_user_wakes_readers_hardly_more_often_than_ticks_do,
+    an_attack_costs_anothers_profile_no_record_and_no_fault,
 ];
 
 /// A child of user 1000 that does nothing.
@@ -176,5 +184,126 @@ fn registrations_are_charged_to_the_writers_cgroup() -> Outcome {
     let bytes = charged()?.saturating_sub(before);
     drop(crowd);
     ensure!(bytes >= PROCESSES as u64 * 512, "{bytes} bytes charged for {PROCESSES} processes");
+    Ok(())
+}
+
+/// A child that touches `pages` pages for each `go`, and its minor faults until the first.
+fn toucher(pages: usize, times: usize) -> anyhow::Result<(Child, u64)> {
+    let child = Child::spawn(|parent| {
+        let memory = Pages::new(pages * times);
+        for time in 0..times {
+            parent.wait();
+            memory.touch(time * pages..(time + 1) * pages);
+            parent.done();
+        }
+        parent.wait();
+    })?;
+    kernel::wait_until_asleep(child.pid())?;
+    let before = kernel::faults(child.pid())?.0;
+    Ok((child, before))
+}
+
+fn a_strangers_processes_neither_end_nor_are_in_a_profile() -> Outcome {
+    let _module = Module::load("")?;
+    // He is there before the profile begins, and stays when it has ended.
+    let stranger = child_of_user()?;
+    let (pid, mut storm) = (stranger.pid(), stormy(Duration::from_secs(600))?);
+    as_user(move || status::write(format!("R {pid}").as_bytes()).map(drop))?.context("R of the stranger")?;
+    storm.go()?;
+
+    let mut monitor = Running::start(&mut program("monitor", "--per-process"))?;
+    let message = monitor.message()?;
+    ensure!(message.contains("no process is registered by root") && message.contains("--all-users"), "{message}");
+    let (mut child, before) = toucher(500, 4)?;
+    status::register(child.pid())?;
+    for _ in 0..4 {
+        child.go()?;
+        child.wait_done()?;
+    }
+    let pid_of_child = child.pid();
+    child.kill(Signal::SIGKILL)?;
+    let used = child.wait()?;
+    // It ends by itself, though the stranger goes on.
+    let ended = monitor.end()?;
+    ensure!(ended.status.success() && lost(&ended.stderr)? == 0, "{ended:?}");
+    ensure!(comment(&ended.stdout, "processes")? == 1, "{}", ended.stdout);
+    ensure!(comment(&ended.stdout, "minor")? == used.minor_faults - before, "{} {used:?}", ended.stdout);
+    ensure!(ended.stdout.contains("\n# users: root\n"), "{}", ended.stdout);
+    let rows = ended.stdout.lines().filter(|line| !line.starts_with('#')).skip(1);
+    for row in rows {
+        ensure!(row.split(',').nth(3) == Some(&pid_of_child.to_string()), "{row}");
+    }
+    // It can be read again, and the stranger's as well.
+    let again = run(&mut program("monitor", ""))?;
+    let sum: u64 = ticks(&again.stdout)?.iter().map(|tick| tick[1]).sum();
+    ensure!(sum == used.minor_faults - before && comment(&again.stdout, "processes")? == 1, "{again:?}");
+    let of_user = run(&mut program("monitor", "--drain --user 1000"))?;
+    let of_all = run(&mut program("monitor", "--drain --all-users"))?;
+    ensure!(comment(&of_user.stdout, "processes")? > 1, "{of_user:?}");
+    ensure!(comment(&of_all.stdout, "processes")? > comment(&of_user.stdout, "processes")?, "{of_all:?}");
+    Ok(())
+}
+
+fn a_user_wakes_readers_hardly_more_often_than_ticks_do() -> Outcome {
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    // At rest, and while a profile is running.
+    for is_running in [false, true] {
+        let child = Child::idle()?;
+        if is_running {
+            status::register(child.pid())?;
+        }
+        let mut stranger = stormy(Duration::from_secs(600))?;
+        stranger.go()?;
+        samples.wait()?;
+        let sleeps = || getrusage(UsageWho::RUSAGE_SELF).map(|usage| usage.voluntary_context_switches() as u64);
+        let (before, begun, mut records) = (sleeps()?, Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(3) {
+            records += samples.wait()?.len() as u64;
+        }
+        let (woken, intervals) = (sleeps()? - before, begun.elapsed().as_millis() as u64 / 50 + 1);
+        println!("    {woken} times in {intervals} intervals, for {records} records");
+        // By the tick, and by the end of a session that comes before its tick; a few by other locks and page faults.
+        ensure!(woken <= 3 * intervals + 30, "woken {woken} times in {intervals} intervals");
+        ensure!(records > intervals, "{records} records in {intervals} intervals: there was no storm");
+    }
+    Ok(())
+}
+
+fn an_attack_costs_anothers_profile_no_record_and_no_fault() -> Outcome {
+    // The attacker can fill an eighth of it a second. A reader that polls at every tick has all records.
+    let _module = Module::load("ring_records=8192")?;
+    let mut samples = Samples::from_here()?;
+    let attack = Attack::begin()?;
+    let monitor = Running::start(&mut program("monitor", "--next"))?;
+    let (mut child, before) = toucher(200, 40)?;
+    status::register(child.pid())?;
+    for _ in 0..40 {
+        child.go()?;
+        child.wait_done()?;
+        // Two ticks long.
+        let mut own = 0;
+        while own < 2 {
+            own += samples.wait()?.iter().filter(|record| record.pid == child.pid()).count();
+        }
+    }
+    ensure!(samples.reader.lost() == 0, "{} records lost", samples.reader.lost());
+    let begun = Instant::now();
+    let other = Child::idle()?;
+    status::register(other.pid())?;
+    status::unregister(other.pid())?;
+    println!("    R and U of another took {} us", begun.elapsed().as_micros());
+    child.kill(Signal::SIGKILL)?;
+    let used = child.wait()?;
+    let ended = monitor.end()?;
+    ensure!(attack.goes_on(), "the attack was over");
+    drop(attack);
+    ensure!(ended.status.success() && lost(&ended.stderr)? == 0, "{ended:?}");
+    ensure!(comment(&ended.stdout, "minor")? == used.minor_faults - before, "{ended:?} {used:?}");
+    ensure!(comment(&ended.stdout, "processes")? <= 2, "{ended:?}");
+    let records = samples.memory.load_acquire(word::COMMITTED);
+    println!("    {records} records in all; missed ticks: {}", comment(&ended.stdout, "missed_ticks")?);
+    let of_user = run(&mut program("monitor", &format!("--drain --all --user {}", attack::USER)))?;
+    ensure!(comment(&of_user.stdout, "processes")? > 100, "{of_user:?}: there was no attack");
     Ok(())
 }

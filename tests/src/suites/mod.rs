@@ -22,6 +22,7 @@ mod lives;
 mod mapping;
 mod memory;
 mod monitor;
+mod nohz_full;
 mod programs;
 mod readers;
 mod rights;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Test> {
         fuzz::tests(),
         timing::tests(),
         timing_table::tests(),
+        nohz_full::tests(),
         alloc_failures::tests(),
         leaks::tests(),
     ]
