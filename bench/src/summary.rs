@@ -30,7 +30,7 @@ const BUSY_DELAYS: &str = "per process and tick, busy, delays counted";
 const CPU: &str = "CPU for 1,000 processes at 20 Hz";
 const ONE_CPU: &[f64] = &[1.0];
 
-/// Figures of a subject: one for each pair of a parameter and a quantity.
+/// Figures of a subject: one for each pair of a quantity and a parameter.
 struct Figures {
     section: Section,
     subject: &'static str,
@@ -41,9 +41,14 @@ struct Figures {
 impl Figures {
     fn text(&self, report: &Report) -> Result<String> {
         let mut values = vec![];
+        // Without parameters there is one figure for each quantity.
+        let parameters: Vec<Option<f64>> = match self.parameters {
+            [] => vec![None],
+            several => several.iter().copied().map(Some).collect(),
+        };
         for quantity in self.quantities {
-            for parameter in self.parameters {
-                let row = find(report, self.section, self.subject, Some(*parameter), quantity)?;
+            for &parameter in &parameters {
+                let row = find(report, self.section, self.subject, parameter, quantity)?;
                 values.push(figure(row.value));
             }
         }
@@ -73,6 +78,10 @@ const fn sampling(subject: &'static str, quantity: &'static [&'static str]) -> F
 
 const fn machine(subject: &'static str) -> Figures {
     of(Section::Machine, subject, &[1000.0], &[CPU])
+}
+
+const fn faults(subject: &'static str) -> Figures {
+    of(Section::Faults, subject, &[], &["added to a first touch of a page"])
 }
 
 const LINES: &[Line] = &[
@@ -124,17 +133,18 @@ const LINES: &[Line] = &[
         ],
     },
     Line {
-        what: "The same, a line of CSV for each process and tick",
-        mp3: machine("mp3, --per-process"),
-        others: &[
-            ("`/proc/PID/stat` kept open, not stored", machine("/proc/PID/stat, kept open, 20 Hz")),
-            ("taskstats, not stored", machine("taskstats, 20 Hz")),
-        ],
-    },
-    Line {
         what: "The same, every record stored",
         mp3: machine("mp3, --record"),
         others: &[("BPF iterator, into a file", machine("BPF task iterator, into a file, 20 Hz"))],
+    },
+    Line {
+        what: "The same, a line of CSV for each process and tick",
+        mp3: machine("mp3, --per-process"),
+        others: &[
+            ("read and not stored: BPF iterator", machine("BPF task iterator, 20 Hz")),
+            ("taskstats", machine("taskstats, 20 Hz")),
+            ("`/proc/PID/stat` kept open", machine("/proc/PID/stat, kept open, 20 Hz")),
+        ],
     },
     Line {
         what: "A switch that is recorded, a wake-up, both, instructions",
@@ -182,6 +192,19 @@ const LINES: &[Line] = &[
         what: "Loaded, nothing traced: added to a switch and its wake-up",
         mp3: of(Section::Tracing, "mp3, loaded and off", ONE_CPU, &["added to a switch and its wake-up"]),
         others: &[],
+    },
+    Line {
+        what: "A page fault that is recorded with its latency, instructions",
+        mp3: faults(MP3),
+        others: &[
+            ("bpftrace, fentry and fexit", faults("bpftrace, fentry and fexit")),
+            ("bpftrace, kprobes", faults("bpftrace, kprobes")),
+        ],
+    },
+    Line {
+        what: "The same without latency",
+        mp3: faults("mp3, --no-latency"),
+        others: &[("ftrace's `page_fault_user`", faults("ftrace, page_fault_user"))],
     },
 ];
 

@@ -76,7 +76,11 @@ pub fn keep(file: &Path, top: &Path) -> Result<()> {
     for (path, text) in texts {
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    crate::draw::draw(file, Some(&top.join(FIGURES)))?;
+    let drawn = crate::draw::draw(file, Some(&top.join(FIGURES)))?;
+    // The texts show the PNGs. Each is drawn from its SVG, which would be as large and the same.
+    for svg in drawn.lines().filter(|path| path.ends_with(".svg")) {
+        fs::remove_file(svg).with_context(|| svg.to_owned())?;
+    }
     Ok(())
 }
 
