@@ -81,6 +81,14 @@ fn one(seed: u64) -> Result<[u64; 3]> {
     for (tid, kernel) in tids.iter().zip(kernels) {
         // All of them were born while everything was recorded: so they begin with nothing.
         let (followed, switches) = follow_thread(&testkit::tracing::ThreadState::default(), &events, *tid);
+        // A thread that sleeps may stay on its queue for a while (delayed dequeue). If it is migrated meanwhile, the kernel begins to
+        // count its sleep as run-queue delay, without a switch, and no event can say how much.
+        let left = events.iter().rposition(|happened| matches!(happened.event, Event::Switch(s) if s.prev == *tid));
+        let is_moved_asleep = events
+            .iter()
+            .skip(left.unwrap_or(0))
+            .any(|happened| matches!(happened.event, Event::Migrate(migrate) if migrate.tid == *tid));
+        let kernel = if is_moved_asleep { kernel.with_delay_of(&followed) } else { kernel };
         ensure!(followed == kernel, "{tid} after {switches} switches: {followed:?}, the kernel has {kernel:?}");
         let moves = events.iter().filter(|happened| match happened.event {
             Event::Migrate(migrate) => migrate.tid == *tid && migrate.from != migrate.to,

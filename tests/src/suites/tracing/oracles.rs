@@ -54,6 +54,13 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// With the other's run-queue delay, where this one's is not less.
+    pub(super) fn with_delay_of(self, other: &Kernel) -> Self {
+        Kernel { delay_ns: if self.delay_ns >= other.delay_ns { other.delay_ns } else { self.delay_ns }, ..self }
+    }
+}
+
 /// Full totals from a snapshot and the switches after it.
 pub(super) fn follow_thread(before: &ThreadState, events: &[Happened], tid: u32) -> (Kernel, usize) {
     let mut kernel = Kernel {
