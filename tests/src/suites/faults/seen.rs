@@ -25,7 +25,8 @@ pub struct Seen {
     /// By thread group and ID.
     pub mappings: HashMap<(u32, u32), Mapping>,
     pub signals: Vec<FaultSignal>,
-    pub totals: HashMap<u32, FaultTotals>,
+    /// By thread: the last ones, and when.
+    pub totals: HashMap<u32, (u64, FaultTotals)>,
     /// execve by a thread that did not lead its group: when, its ID, and that before.
     pub renumbered: Vec<(u64, u32, u32)>,
 }
@@ -75,7 +76,13 @@ impl Seen {
                     self.renumbered.push((happened.ns, exec.tid, exec.old_tid));
                 }
                 Event::FaultSignal(signal) => self.signals.push(signal),
-                Event::FaultTotals(totals) => drop(self.totals.insert(totals.tid, totals)),
+                Event::FaultTotals(totals) => {
+                    // execve gives a thread the number of one that has ended, and rings are read in no order of time.
+                    let last = self.totals.entry(totals.tid).or_insert((happened.ns, totals));
+                    if happened.ns >= last.0 {
+                        *last = (happened.ns, totals);
+                    }
+                }
                 Event::FaultPlace(_) | Event::MapFile(_) => bail!("a second half alone"),
                 _ => {}
             }
@@ -121,7 +128,7 @@ impl Seen {
             let index = index.with_context(|| format!("{:?} more than {before:?} at {fault:?}", moved(before)))?;
             renumbered.remove(index);
         }
-        for (tid, totals) in &self.totals {
+        for (tid, (_, totals)) in &self.totals {
             if let Some(&(minor, major)) = last.get(tid) {
                 // Faults on a thread's very last steps come after its totals.
                 let after = (
