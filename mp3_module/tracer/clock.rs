@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The time of events: `CLOCK_BOOTTIME`, as `ktime_get_boot_fast_ns()` has it, from a third of the instructions.
+//! The time of events: `CLOCK_BOOTTIME`, as `ktime_get_boot_fast_ns()` has it, without a call and in half the instructions.
 //!
 //! Where the kernel's own time comes from the CPU's time stamp counter, the kernel's rule is evaluated here, with the numbers that
 //! the kernel hands out whenever it changes them (`pvclock_gtod_register_notifier()`, which is there for KVM). They come under the
