@@ -17,7 +17,7 @@ Examples:
   monitor --per-process -o processes.csv    a row a process and tick, totals since registration
   monitor --json --follow | jq .comm        an object a record, until interrupted
   monitor --record make.mp3 -- make -j4     runs a program, records it and its descendants
-  monitor --from make.mp3 --per-process     prints a recording, in any format; plot make.mp3 draws it
+  monitor --from make.mp3 --per-process     prints a recording, in any format
   monitor --source proc --pid 1234          without the module, from /proc
 
 A summary goes to stderr at the end, and as '# key: value' lines to the end of text and CSV files. SIGINT and SIGTERM
@@ -71,7 +71,7 @@ pub struct Cli {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Keep the records as they are in FILE, for --from, `plot` and `top --replay`. Those of other users are in it, too
+    /// Keep the records as they are in FILE, for --from. Those of other users are in it, too
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub record: Option<PathBuf>,
 
@@ -79,7 +79,7 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "source", "pid", "command", "everything", "drain", "follow", "all", "next"])]
     pub from: Option<PathBuf>,
 
-    /// Where samples come from. What /proc lacks is n/a: see docs/top.md
+    /// Where samples come from. What /proc lacks is n/a
     #[arg(long, value_enum, default_value_t = From::Module)]
     pub source: From,
 
