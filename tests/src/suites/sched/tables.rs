@@ -284,8 +284,8 @@ fn waits_for_a_disk_are_block_io() -> Outcome {
     let slept = rows(&ended.stdout, "blocked")?;
     let row = slept.iter().find(|row| row["comm"] == "dd" && row["reason"] == "block I/O");
     let row = row.with_context(|| ended.stdout.clone())?;
-    // A read each; one may find its data there before it sleeps.
-    ensure!(number(&row["count"])? >= 25 && row["state"] == "D", "{row}");
+    // A read whose data has come before dd sleeps is not among them; how many, depends on the machine.
+    ensure!(number(&row["count"])? > 0 && row["state"] == "D" && row["woken_by"] == "interrupt", "{row}");
     nothing_lost(&ended.stdout)?;
     module.unload()
 }
