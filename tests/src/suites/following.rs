@@ -2,7 +2,6 @@
 
 //! `F <PID>`: a process and all descendants that it will have.
 
-use crate::programs::{json, number, program};
 use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
@@ -14,7 +13,6 @@ use std::collections::BTreeMap;
 use testkit::child::{exit, Child, Pages};
 use testkit::device::Samples;
 use testkit::module::Module;
-use testkit::running::run;
 use testkit::{kernel, status};
 
 tests![
@@ -24,7 +22,6 @@ tests![
     following_can_be_added_to_a_registration,
     children_without_room_are_counted,
     other_processes_forks_are_left_alone,
-    run_follow_reports_what_the_records_have_to_the_fault,
 ];
 
 /// Registers a process that sleeps, and has it followed.
@@ -200,26 +197,4 @@ fn other_processes_forks_are_left_alone() -> Outcome {
     module.unload()?;
     Child::spawn(|_| {})?.wait()?;
     Ok(())
-}
-
-fn run_follow_reports_what_the_records_have_to_the_fault() -> Outcome {
-    let module = Module::load("")?;
-    let mut samples = Samples::from_here()?;
-    // A shell, and 60 programs that live for less than a tick.
-    let script = "i=0; while [ $i -lt 30 ]; do echo $i | cat >/dev/null; i=$((i+1)); done; exit 3";
-    let ended = run(program("userapp", "run --follow --json --").args(["sh", "-c", script]))?;
-    ensure!(ended.status.code() == Some(3), "{ended:?}");
-    let report = json(&ended.stderr)?;
-    let finals = finals(&mut samples)?;
-    ensure!(finals.len() > 30, "{} processes", finals.len());
-    let sum = |number: fn(&SampleRecord) -> u64| finals.values().map(number).sum::<u64>();
-    for (column, recorded) in [
-        ("minor_faults", sum(|record| record.totals.minor_faults)),
-        ("major_faults", sum(|record| record.totals.major_faults)),
-    ] {
-        let reported = number(&report["profiled"][column])?;
-        ensure!(recorded == reported, "{column}: {recorded} recorded, wait4 has {reported}");
-    }
-    drop(samples);
-    module.unload()
 }
