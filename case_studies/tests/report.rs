@@ -109,7 +109,7 @@ fn the_page_works_in_a_browser(program: &Path) {
     // It renders: every chart has its lines, and tables and machine stand there as text.
     assert_eq!(lines(&mut browser, "s0"), 3, "the sum, in faults, rate and CPU");
     assert_eq!(lines(&mut browser, "s1"), 4, "a program, in memory too");
-    assert_eq!(browser.eval("document.querySelectorAll('.trends svg').length"), 5);
+    assert_eq!(browser.eval("document.querySelectorAll('.trends svg:not(.over)').length"), 5);
     assert!(labels(&mut browser).contains("0.5 s"), "{}", labels(&mut browser));
     assert_eq!(browser.eval("document.querySelectorAll('b').length"), 0, "text from the data stays text");
     assert_eq!(

@@ -181,10 +181,10 @@ impl Map {
         // 17 kinds, of which a program has a few: those beyond 15 share the last place.
         let found = self.kinds.iter().position(|known| *known == kind);
         found.unwrap_or_else(|| {
-            if self.kinds.len() == 15 {
-                self.kinds.push(Kind::ended(FaultKind::Unknown));
-            } else if self.kinds.len() < 15 {
-                self.kinds.push(kind);
+            match self.kinds.len() {
+                0..15 => self.kinds.push(kind),
+                15 => self.kinds.push(Kind::ended(FaultKind::Unknown)),
+                _ => {}
             }
             self.kinds.len() - 1
         })

@@ -540,9 +540,9 @@ fn major_faults_take_as_long_as_the_disk() -> Outcome {
     let _module = Module::load("")?;
     let length = NonZeroUsize::new(PAGES * PAGE).context("a length")?;
     let planted = plant(Kinds::FAULTS, |shared| {
+        let (rights, flags) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
         // SAFETY: A new mapping, at an address of the kernel's choice, replaces nothing.
-        let start =
-            unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, &file, 0) }.expect("a mapping");
+        let start = unsafe { mmap(None, length, rights, flags, &file, 0) }.expect("a mapping");
         // SAFETY: The range is ours.
         unsafe { madvise(start, length.get(), MmapAdvise::MADV_RANDOM) }.expect("advice");
         tell(shared, 0, start.as_ptr().addr());
