@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// The descriptor.
 pub struct Userfaultfd {
@@ -69,6 +70,11 @@ impl Userfaultfd {
 
     /// Waits for a fault and maps a page of zeros there.
     pub fn resolve_one(&self) -> std::io::Result<()> {
+        self.resolve_one_after(Duration::ZERO)
+    }
+
+    /// The same, `wait` after the fault was told of.
+    pub fn resolve_one_after(&self, wait: Duration) -> std::io::Result<()> {
         // struct uffd_msg: the event, and for a page fault, flags and address from byte 8 on.
         let mut message = [0; 32];
         (&self.file).read_exact(&mut message)?;
@@ -76,6 +82,7 @@ impl Userfaultfd {
         let mut address = [0; 8];
         address.copy_from_slice(&message[16..24]);
         let start = u64::from_ne_bytes(address) & !4095;
+        std::thread::sleep(wait);
         let mut page = Zeropage { start, length: 4096, mode: 0, done: 0 };
         // SAFETY: The argument is what the ioctl expects. It is a page that nothing has been stored to.
         unsafe { uffdio_zeropage(self.file.as_raw_fd(), &mut page) }?;

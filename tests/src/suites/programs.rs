@@ -71,7 +71,8 @@ fn without_the_module() -> Outcome {
     for line in ["", "--drain", "--follow --json"] {
         let ended = run(&mut program("monitor", line))?;
         ensure!(ended.status.code() == Some(1) && ended.stdout.is_empty(), "{line}: {ended:?}");
-        ensure!(ended.stderr == "monitor: /dev/mp3: not there; is mp3.ko loaded?\n", "{line}: {ended:?}");
+        let advice = "is mp3.ko loaded? Without the module: --source proc";
+        ensure!(ended.stderr == format!("monitor: /dev/mp3: not there; {advice}\n"), "{line}: {ended:?}");
     }
     Ok(())
 }

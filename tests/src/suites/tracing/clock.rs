@@ -55,7 +55,8 @@ fn compare_times(rounds: usize) -> Result<()> {
     ensure!(tracing.lost() == 0);
     let (first, last) = (around[0].0, around[rounds - 1].1);
     let inside: Vec<_> = sleeps.into_iter().filter(|ns| (first..=last).contains(ns)).collect();
-    ensure!(inside.len() >= rounds / 2, "this thread slept {} times in {rounds} rounds", inside.len());
+    // How often it has to wait depends on the machine.
+    ensure!(!inside.is_empty(), "this thread did not sleep once in {rounds} rounds");
     for ns in inside {
         let fits = around.iter().any(|(before, after)| before - STEP_NS <= ns && ns <= after + STEP_NS);
         ensure!(fits, "a sleep at {ns} ns, which is in none of the rounds {around:?}");
