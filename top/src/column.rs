@@ -224,7 +224,8 @@ pub fn count(number: f64) -> String {
         n if n < 9.95 => format!("{n:.1}"),
         n if n < 1e5 => format!("{n:.0}"),
         n if n < 1e8 => format!("{:.0}k", n / 1e3),
-        n => format!("{:.0}M", n / 1e6),
+        n if n < 1e11 => format!("{:.0}M", n / 1e6),
+        n => format!("{:.0}G", n / 1e9),
     }
 }
 

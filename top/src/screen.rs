@@ -321,7 +321,7 @@ mod tests {
         let model = model(1);
         let lines = lines(&mut app(&model), &model, 160, 10);
         assert!(lines[2].ends_with("SWAP  THR FAULTS"), "{}", lines[2]);
-        assert!(lines[3].contains(" n/a ") && lines[3].ends_with("▆▇▇▇▇█"), "{}", lines[3]);
+        assert!(lines[3].contains(" n/a ") && lines[3].ends_with("▆▇▇▇▇████"), "{}", lines[3]);
     }
 
     #[test]
