@@ -75,8 +75,10 @@ pub struct App {
     pub prompt: Option<Prompt>,
     /// Nothing moves.
     pub frozen: bool,
-    /// The selected process: it stays selected wherever its row goes.
+    /// The selected process: the one in the top row, until the user has chosen another.
     pub selected: Option<u64>,
+    /// The user has chosen it: it stays selected wherever its row goes.
+    chosen: bool,
     /// The registrations shown, in order.
     pub rows: Vec<u64>,
     /// Rows that fit on the screen, for whole pages.
@@ -109,6 +111,7 @@ impl App {
             prompt: None,
             frozen: false,
             selected: None,
+            chosen: false,
             rows: vec![],
             page: 10,
             message: None,
@@ -133,7 +136,8 @@ impl App {
             }
         });
         self.rows = rows.iter().map(|process| process.last.registration).collect();
-        if self.selected.is_none_or(|selected| !self.rows.contains(&selected)) {
+        self.chosen &= self.selected.is_some_and(|selected| self.rows.contains(&selected));
+        if !self.chosen {
             self.selected = self.rows.first().copied();
         }
     }
@@ -157,6 +161,8 @@ impl App {
         let last = self.rows.len().saturating_sub(1);
         let place = self.place().unwrap_or(0).saturating_add_signed(by).min(last);
         self.selected = self.rows.get(place).copied();
+        // Who goes to the top wants to see what is there.
+        self.chosen = place > 0;
     }
 
     fn sort_by_next(&mut self, forward: bool) {
@@ -209,6 +215,7 @@ impl App {
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Enter => {
                 if let (View::Table, Some(selected)) = (self.view, self.selected) {
+                    self.chosen = true;
                     self.view = View::Details(selected);
                 }
             }
@@ -306,6 +313,26 @@ mod tests {
         let mut app = App::new(Origin::Module, "box", Counted::ALL);
         app.arrange(model);
         app
+    }
+
+    #[test]
+    fn the_top_row_is_selected_until_another_is_chosen() {
+        let mut model = model();
+        let mut app = App::new(Origin::Proc, "host", Counted::ALL);
+        app.arrange(&model);
+        assert_eq!(app.selected, Some(20));
+        model.take(&record(5, 2000, 5000, 0, Flags::default()));
+        model.picture();
+        app.arrange(&model);
+        assert_eq!((app.selected, app.place()), (Some(5), Some(0)));
+        press(&mut app, &model, "↓");
+        let chosen = app.selected;
+        model.take(&record(7, 3000, 90_000, 0, Flags::default()));
+        model.picture();
+        app.arrange(&model);
+        assert_eq!(app.selected, chosen);
+        app.key(KeyEvent::new(KeyCode::Home, KeyModifiers::NONE), &model);
+        assert_eq!((app.selected, app.place()), (Some(7), Some(0)));
     }
 
     #[test]
