@@ -118,6 +118,8 @@ pub struct Model {
     processes: FxHashMap<u64, Process>,
     /// The time of the last record, ns.
     pub now_ns: u64,
+    /// The time of the last picture, or of the first record, ns.
+    pictured_ns: Option<u64>,
     /// Records that were lost.
     pub lost: u64,
     /// Records that were read.
@@ -130,6 +132,7 @@ impl Model {
         let record = SampleRecord::from_words(words);
         self.records += 1;
         self.now_ns = self.now_ns.max(record.time_ns);
+        self.pictured_ns.get_or_insert(record.time_ns);
         let process = self.processes.entry(record.registration).or_insert_with(|| Process {
             last: record,
             before: record,
@@ -143,12 +146,13 @@ impl Model {
         }
     }
 
-    /// Makes a picture of what came since the last one.
+    /// Makes a picture of what came since the last one. All rates are of the whole time between the two: so they add up, also
+    /// with those of processes that lived for a part of it.
     pub fn picture(&mut self) {
         let now_ns = self.now_ns;
+        let ns = now_ns.saturating_sub(self.pictured_ns.replace(now_ns).unwrap_or(now_ns));
         self.processes.retain(|_, process| {
             let Process { last, before, rates, history, ended } = process;
-            let ns = last.time_ns.saturating_sub(before.time_ns);
             *rates = if ns > 0 { Rates::of(&last.totals.since(&before.totals), ns) } else { Rates::default() };
             *before = *last;
             if history.len() == HISTORY {
@@ -231,6 +235,23 @@ pub(crate) mod tests {
             ..SampleRecord::default()
         }
         .to_words()
+    }
+
+    #[test]
+    fn processes_that_come_and_go_do_not_use_more_than_there_is() {
+        let mut model = Model::default();
+        model.take(&record(1, 0, 0, 0, Flags::FIRST));
+        model.picture();
+        // Ten that take a CPU for a tenth of a second each, one after the other.
+        for pid in 10..20 {
+            let born_ms = 100 * (pid as u64 - 10);
+            model.take(&record(pid, born_ms, 0, 0, Flags::FIRST));
+            model.take(&record(pid, born_ms + 100, 50, 100, Flags::FINAL));
+        }
+        model.take(&record(1, 1000, 0, 0, Flags::default()));
+        model.picture();
+        assert_eq!((model.sum().cpu, model.sum().minor), (100.0, 500.0));
+        assert_eq!(model.process(10).unwrap().rates.cpu, 10.0);
     }
 
     #[test]
