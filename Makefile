@@ -15,7 +15,7 @@ GUEST := $(OUT)/vm
 # Where Kbuild puts its objects, instead of beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
-PROGRAMS := work userapp monitor plot sched faults top
+PROGRAMS := work userapp monitor plot sched faults
 GUEST_PROGRAMS := work userapp monitor sched faults
 # What `make demo` runs in the guest.
 DEMO_PROGRAMS := work userapp monitor sched
