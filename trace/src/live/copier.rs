@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{fence, AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +58,8 @@ struct Feed {
     dropped: u64,
     /// When it was read last, ns.
     read_at: u64,
+    /// What the header had counted where the reading begins; none once that is told.
+    first: Option<Timed>,
 }
 
 impl Feed {
@@ -71,11 +73,11 @@ impl Feed {
             Err(error) => return Err(error),
         };
         // What another session has recorded before is not of this one.
-        let position = ring.memory().load_acquire(word::COMMITTED);
+        let (position, counts) = beginning(ring.memory());
         let reader = ring.reader_at(position);
         let decoder = Decoder::new(cpu, start_ns);
-        let dropped = Counts::read(ring.memory()).dropped;
-        Ok(Some(Feed { cpu, ring, reader, decoder, lost: 0, dropped, read_at: start_ns }))
+        let first = Some(Timed { ns: now(), cpu, what: What::Counts(counts) });
+        Ok(Some(Feed { cpu, ring, reader, decoder, lost: 0, dropped: counts.dropped, read_at: start_ns, first }))
     }
 
     fn counts(&self, ns: u64) -> Timed {
@@ -124,6 +126,24 @@ impl Feed {
         }
         self.read_at = before;
         Ok(())
+    }
+}
+
+/// The end of a ring that is being written, and the counts there.
+///
+/// An event is counted before it is recorded: the one that the CPU is at may be in the counts and yet come after that
+/// position.
+fn beginning<M: ReadWords>(memory: &M) -> (u64, Counts) {
+    let mut tries = SPINS;
+    loop {
+        let position = memory.load_acquire(word::COMMITTED);
+        let counts = Counts::read(memory);
+        // The counts are read before this is.
+        fence(Ordering::Acquire);
+        tries -= 1;
+        if tries == 0 || memory.load_acquire(word::RESERVED) == position {
+            return (position, counts);
+        }
     }
 }
 
@@ -194,9 +214,7 @@ impl Copier {
                 self.find_rings().map_err(|error| error.to_string())?;
             }
             for feed in &mut self.feeds {
-                if counted.is_none() {
-                    events.push(feed.counts(until));
-                }
+                events.extend(feed.first.take());
                 feed.read(&mut buffer, &mut events)?;
                 if is_over || is_due {
                     events.push(feed.counts(until));

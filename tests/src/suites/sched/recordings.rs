@@ -43,8 +43,9 @@ fn a_recording_gives_what_the_views_ask_and_is_small() -> Outcome {
     let counted = rows(&switches.stdout, "switches")?;
     let counted = number(&counted.last().context("no rows")?["switches"])?;
     let told = rows(&events.stdout, "event")?.len() as u64;
-    // The header counts from the first to the last look at it; the events are all that were recorded.
-    ensure!(told >= counted && told - counted <= 8, "{told} events, {counted} switches");
+    // An event is counted before it is recorded: at the first look at a CPU's counts, one of its own may be in between.
+    let cpus = std::thread::available_parallelism()?.get() as u64;
+    ensure!(told >= counted && told - counted <= cpus, "{told} events, {counted} switches, {cpus} CPUs");
     // A file that was cut off is read up to there.
     let bytes = fs::read(&file)?;
     fs::write(&file, &bytes[..bytes.len() - 10])?;
