@@ -86,11 +86,20 @@ impl Entry {
     }
 
     /// Who registers a child that the current thread, which is of this process, has made; and the user whose quota it counts
-    /// towards. `None` if the process does not follow its children, or has rights that are yet to be looked at: they are the
-    /// child's, too.
+    /// towards. `None` if the process does not follow its children.
+    ///
+    /// The process may have executed another program since its last sample, as a shell does before its first child. Then the
+    /// child's own rights decide, which are those of the process: [`Entry::new`] looks at them.
     pub(crate) fn registrar_of_child(&self) -> Option<(Registrar, User)> {
-        let is_known = self.follows && self.process.has_rights_of_last_sample(self.exec_id);
-        is_known.then(|| (self.registrar.clone(), self.user))
+        if !self.follows {
+            return None;
+        }
+        let registrar = if self.process.has_rights_of_last_sample(self.exec_id) {
+            self.registrar.clone()
+        } else {
+            self.registrar.of_another_program()
+        };
+        Some((registrar, self.user))
     }
 
     /// The user whose quota it counts towards.

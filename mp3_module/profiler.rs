@@ -289,14 +289,12 @@ impl Profiler {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let parent = state.registry.find(Process::current_key()).and_then(|parent| state.registry.get_mut(parent));
-        let Some(parent) = parent.filter(|parent| parent.follows()) else { return };
-        let registrar = parent.registrar_of_child();
+        let Some((registrar, user)) = parent.and_then(|parent| parent.registrar_of_child()) else { return };
         drop(guard);
 
-        let admitted = registrar.ok_or(EPERM).and_then(|(registrar, user)| {
-            let process = Process::of(child).ok_or(ESRCH)?;
-            self.admit(Candidate::new(process, registrar, user, true)?)
-        });
+        let admitted = Process::of(child)
+            .ok_or(ESRCH)
+            .and_then(|process| self.admit(Candidate::new(process, registrar, user, true)?));
         if !matches!(admitted, Ok(None)) {
             let mut state = self.state.lock();
             state.not_followed = state.not_followed.saturating_add(1);

@@ -53,6 +53,12 @@ impl Registrar {
         self.is_privileged || is_of_opener(&self.credential, leader)
     }
 
+    /// The same for a child that a process makes after it has executed another program, or has changed its credentials: what
+    /// it was allowed as itself, it was with the rights that it had before.
+    pub(crate) fn of_another_program(&self) -> Self {
+        Registrar { is_itself: false, ..self.clone() }
+    }
+
     /// The user whose quota the registration counts towards.
     pub(crate) fn user_id(&self) -> u32 {
         user_of(&self.credential)

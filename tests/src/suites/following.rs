@@ -2,6 +2,9 @@
 
 //! `F <PID>`: a process and all descendants that it will have.
 
+use super::commands::as_user;
+use super::rights::child_that_gains_rights;
+use crate::programs::{json, number, program};
 use crate::test::Outcome;
 use crate::tests;
 use abi::header::word;
@@ -13,6 +16,7 @@ use std::collections::BTreeMap;
 use testkit::child::{exit, Child, Pages};
 use testkit::device::Samples;
 use testkit::module::Module;
+use testkit::running::run;
 use testkit::{kernel, status};
 
 tests![
@@ -22,6 +26,8 @@ tests![
     following_can_be_added_to_a_registration,
     children_without_room_are_counted,
     other_processes_forks_are_left_alone,
+    children_that_a_program_makes_before_the_next_tick_are_followed,
+    children_of_a_program_with_more_rights_are_not_followed,
 ];
 
 /// Registers a process that sleeps, and has it followed.
@@ -196,5 +202,45 @@ fn other_processes_forks_are_left_alone() -> Outcome {
     // The module goes with a process that is followed, while others fork.
     module.unload()?;
     Child::spawn(|_| {})?.wait()?;
+    Ok(())
+}
+
+fn children_that_a_program_makes_before_the_next_tick_are_followed() -> Outcome {
+    // A tick a second: the shell has been executed, and has most of its children, before the first.
+    let module = Module::load("rate_hz=1")?;
+    let mut samples = Samples::from_here()?;
+    let script = "i=0; while [ $i -lt 30 ]; do echo $i | cat >/dev/null; i=$((i+1)); done; exit 3";
+    let ended = run(program("userapp", "run --follow --json --").args(["sh", "-c", script]))?;
+    ensure!(ended.status.code() == Some(3), "{ended:?}");
+    let report = json(&ended.stderr)?;
+    let finals = finals(&mut samples)?;
+    ensure!(samples.memory.load_acquire(word::NOT_FOLLOWED) == 0);
+    // The shell, and two processes a pipeline.
+    ensure!(finals.len() == 1 + 2 * 30, "{} processes", finals.len());
+    let sum = |number: fn(&SampleRecord) -> u64| finals.values().map(number).sum::<u64>();
+    for (column, recorded) in [
+        ("minor_faults", sum(|record| record.totals.minor_faults)),
+        ("major_faults", sum(|record| record.totals.major_faults)),
+    ] {
+        let reported = number(&report["profiled"][column])?;
+        ensure!(recorded == reported, "{column}: {recorded} recorded, wait4 has {reported}");
+    }
+    drop(samples);
+    module.unload()
+}
+
+fn children_of_a_program_with_more_rights_are_not_followed() -> Outcome {
+    // Before the next tick, which would end the profile of their parent.
+    let _module = Module::load("rate_hz=1")?;
+    let samples = Samples::from_here()?;
+    let mut child = child_that_gains_rights(&[c"sh", c"-c", c"sleep 1000 & exec sleep 1000"])?;
+    let pid = child.pid();
+    as_user(|| status::write(format!("F {pid}").as_bytes()).map(drop))?.context("F by the same user")?;
+    child.go()?;
+    kernel::wait_until_asleep_in(pid, libc::SYS_clock_nanosleep)?;
+    let registered = status::read()?;
+    ensure!(registered.iter().all(|line| line.0 == pid), "{registered:?}");
+    // A tick may have come first: then there was no parent any more to follow.
+    ensure!(samples.memory.load_acquire(word::NOT_FOLLOWED) == 1 || registered.is_empty(), "{registered:?}");
     Ok(())
 }

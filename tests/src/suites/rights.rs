@@ -10,6 +10,7 @@ use anyhow::{ensure, Context};
 use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_keepcaps};
 use nix::unistd::{execv, setgroups, setresgid, setresuid, Gid, Uid};
+use std::ffi::CStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use testkit::child::{exit, Child, Parent};
@@ -108,17 +109,17 @@ fn an_undumpable_process_is_refused() -> Outcome {
     Ok(())
 }
 
-/// A child of user 1000 that becomes a set-user-ID program of root when it is let go.
-fn child_that_gains_rights() -> anyhow::Result<Child> {
+/// A child of user 1000 that becomes a set-user-ID program of root, with these arguments, when it is let go.
+pub fn child_that_gains_rights(arguments: &'static [&CStr]) -> anyhow::Result<Child> {
     fs::copy("/bin/busybox", "/run-as-root").context("copying busybox")?;
     fs::set_permissions("/run-as-root", Permissions::from_mode(0o4755))?;
-    let mut child = Child::spawn(|parent: &mut Parent| {
+    let mut child = Child::spawn(move |parent: &mut Parent| {
         if groups(USER, USER, USER).and(users(USER, USER, USER)).and(set_dumpable(true)).is_err() {
             exit(7);
         }
         parent.done();
         parent.wait();
-        let _ = execv(c"/run-as-root", &[c"sleep", c"1000"]);
+        let _ = execv(c"/run-as-root", arguments);
         exit(8);
     })?;
     child.wait_done()?;
@@ -128,7 +129,7 @@ fn child_that_gains_rights() -> anyhow::Result<Child> {
 fn a_set_user_id_program_ends_the_profile() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = child_that_gains_rights()?;
+    let mut child = child_that_gains_rights(&[c"sleep", c"1000"])?;
     let pid = child.pid();
     as_user(|| status::write(format!("R {pid}").as_bytes()).map(drop))?.context("R by the same user")?;
     let mut records = samples.read()?;
@@ -153,7 +154,7 @@ fn a_set_user_id_program_ends_the_profile() -> Outcome {
 fn a_set_user_id_program_stays_in_the_profile_of_the_privileged() -> Outcome {
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
-    let mut child = child_that_gains_rights()?;
+    let mut child = child_that_gains_rights(&[c"sleep", c"1000"])?;
     status::register(child.pid())?;
     child.go()?;
     let mut records: Vec<SampleRecord> = vec![];
