@@ -13,6 +13,7 @@ mod abi;
 mod clock;
 mod fault_records;
 mod filter;
+mod layout;
 mod recorder;
 
 use crate::abi::events::header::word;
@@ -63,12 +64,18 @@ macro_rules! low {
 
 /// # Safety
 ///
-/// It is of a valid recorder, this is its CPU, interrupts are off, and the answer is dropped before they are on. It is called
-/// once by each function that C calls, and by no function that has an answer of it already.
+/// It is of a valid recorder other than [`Recorder::none`], this is its CPU, interrupts are off, and the answer is dropped
+/// before they are on. No function calls it that has an answer of it already.
 #[inline(always)]
 unsafe fn own<'a>(own: &UnsafeCell<Own>) -> &'a mut Own {
     // SAFETY: The caller promises that nothing else has it.
     unsafe { &mut *own.get() }
+}
+
+/// Whether there is more to do than to write. True of a recorder that takes nothing.
+#[inline(always)]
+fn needs_attention(own: &Own) -> bool {
+    own.room.needs_attention(own.writer.position())
 }
 
 /// Has readers woken where it is time, and makes sure that there is room for `records`. False: they are dropped.
@@ -210,9 +217,11 @@ macro_rules! encoders {
                 // SAFETY: The caller promises all of it.
                 unsafe {
                     let recorder = RecorderPtr::new(recorder);
-                    let own = own(&recorder.own);
-                    if own.room.needs_attention(own.writer.position()) || super::$body::<FILTERED, false>(recorder, own, $($name),*) == Outcome::Unusual {
-                        // Its own view of `own` follows this one, which ends here.
+                    // The recorder that takes nothing is shared by all CPUs: it is only read, and always needs attention.
+                    let is_usual = !needs_attention(&*recorder.own.get())
+                        && super::$body::<FILTERED, false>(recorder, own(&recorder.own), $($name),*) == Outcome::Done;
+                    if !is_usual {
+                        // Its own view of `own` follows those of above, which end here.
                         attend::<FILTERED>(recorder, $($name),*);
                     }
                 }
@@ -233,6 +242,9 @@ macro_rules! encoders {
         }
     };
 }
+
+// This object's own idea of what it shares with the module's: see `layout`.
+core::arch::global_asm!(".globl mp3_layout_{0}", ".set mp3_layout_{0}, 0", const layout::SOURCES);
 
 /// What C has for [`Recorder::none`].
 struct Nothing(#[allow(dead_code)] Recorder);
@@ -711,7 +723,12 @@ encoders!(mp3_trace_rename, mp3_trace_rename_filtered = rename(task: Task, comm:
 #[no_mangle]
 unsafe extern "C" fn mp3_trace_irq_entry(recorder: *const Recorder, irq: c_uint) {
     // SAFETY: The caller promises it.
-    let own = unsafe { own(&(*recorder).own) };
+    let recorder = unsafe { RecorderPtr::new(recorder) };
+    if recorder.is_none() {
+        return;
+    }
+    // SAFETY: The caller promises it.
+    let own = unsafe { own(&recorder.own) };
     if let Some(open) = own.irqs.get_mut(own.irq_depth) {
         *open = OpenIrq { irq, began: now(), nested: 0 };
         own.irq_depth = own.irq_depth.wrapping_add(1);

@@ -2,7 +2,7 @@
 
 //! Records of page faults, of what fault.c has collected. Part of the crate `encode`, whose rules hold here.
 
-use super::{make_room, now, own, Own, Recorder, RecorderPtr};
+use super::{make_room, needs_attention, now, own, Own, Recorder, RecorderPtr};
 use crate::abi::events::fault::class::MappingClass;
 use crate::abi::events::fault::map::{Map, MapFile, Protection};
 use crate::abi::events::fault::LATENCY_MAX_NS;
@@ -47,7 +47,7 @@ struct RawMap {
 /// Makes sure of room for `records`. False: they are dropped, and counted.
 #[inline(always)]
 fn has_room(recorder: RecorderPtr, own: &mut Own, records: u64) -> bool {
-    !own.room.needs_attention(own.writer.position()) || make_room(recorder, own, records)
+    !needs_attention(own) || make_room(recorder, own, records)
 }
 
 /// The two records of a fault, with the time that `rest` is told and that both have.

@@ -25,6 +25,7 @@ mod errno;
 mod faults;
 mod ffi;
 mod filter;
+mod layout;
 mod probes;
 mod recorder;
 mod rings;
@@ -52,6 +53,9 @@ use kernel::uaccess::{UserPtr, UserSlice};
 use probes::Probes;
 use rings::{Plan, Rings};
 use threads::Thread;
+
+// What this object was compiled with is what `encode` was: see `layout`. The section is not kept in the module.
+core::arch::global_asm!(".pushsection .discard.mp3", ".quad mp3_layout_{0}", ".popsection", const layout::SOURCES);
 
 /// The one tracer of the loaded module.
 #[pin_data]
