@@ -45,11 +45,11 @@ pub struct Cli {
 
     /// Print what is there, and end
     #[arg(long, conflicts_with = "follow")]
-    drain: bool,
+    pub drain: bool,
 
     /// Go on when the last registered process is gone, until interrupted
     #[arg(long)]
-    follow: bool,
+    pub follow: bool,
 
     /// Begin with the oldest record in the ring, whatever profile it belongs to and whoever registered the process
     #[arg(long, conflicts_with = "next")]

@@ -108,8 +108,8 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let program = waiting.program.take();
     progress.clear();
     let said = said.map_err(|error| name_output(error, path))?;
-    if let (Some(notice), Some(path)) = (notice, &cli.from) {
-        say(format_args!("monitor: {}: {notice}", path.display()));
+    if let Some(notice) = notice.filter(|_| !cli.drain && !cli.follow) {
+        say(format_args!("monitor: {}: {notice}", cli.from.as_ref().unwrap_or(&cli.device).display()));
     }
     say(format_args!("{}", said.trim_end()));
     match program {

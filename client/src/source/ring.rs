@@ -46,6 +46,7 @@ pub struct RingSource<'a, M> {
     machine: Machine,
     reader: Reader<SAMPLE_WORDS>,
     is_whole: bool,
+    is_past: bool,
     batch: Vec<[u64; SAMPLE_WORDS]>,
     device: Option<&'a Device>,
 }
@@ -65,35 +66,40 @@ impl<'a, M: ReadWords> RingSource<'a, M> {
         begin: Begin,
         device: Option<&'a Device>,
     ) -> Result<Self, WentBackwards> {
-        let (reader, is_whole) = reader(memory, header, users, begin)?;
+        let Start { reader, is_whole, is_past } = start(memory, header, users, begin)?;
         let batch = vec![[0; SAMPLE_WORDS]; BATCH];
-        Ok(RingSource { memory, header: *header, machine, reader, is_whole, batch, device })
+        Ok(RingSource { memory, header: *header, machine, reader, is_whole, is_past, batch, device })
     }
 }
 
-/// The reader, and whether it begins where no process of `users` is registered: all of them will have a first record.
-fn reader<M: ReadWords>(
-    memory: &M,
-    header: &Header,
-    users: &Users,
-    begin: Begin,
-) -> Result<(Reader<SAMPLE_WORDS>, bool), WentBackwards> {
+/// Where the reading begins.
+struct Start {
+    reader: Reader<SAMPLE_WORDS>,
+    /// No process of the users is registered there: all of them will have a first record.
+    is_whole: bool,
+    /// It is the beginning of a profile that has ended.
+    is_past: bool,
+}
+
+fn start<M: ReadWords>(memory: &M, header: &Header, users: &Users, begin: Begin) -> Result<Start, WentBackwards> {
     // Before the session: one that begins right now begins at this position or later.
     let committed = memory.load_acquire(word::COMMITTED);
     let oldest = Reader::at_oldest(header, memory);
     match begin {
         Begin::Oldest => {
             let is_whole = oldest.position() == 0;
-            return Ok((oldest, is_whole));
+            return Ok(Start { reader: oldest, is_whole, is_past: false });
         }
-        Begin::Now => return Ok((Reader::at(header, committed), false)),
+        Begin::Now => return Ok(Start { reader: Reader::at(header, committed), is_whole: false, is_past: false }),
         Begin::Profile | Begin::Next => {}
     }
     Ok(match Session::find(memory, header, users)? {
-        Some(session) if session.is_running || begin == Begin::Profile => {
-            (Reader::at(header, session.begin), session.is_whole)
-        }
-        _ => (Reader::at(header, committed), true),
+        Some(session) if session.is_running || begin == Begin::Profile => Start {
+            reader: Reader::at(header, session.begin),
+            is_whole: session.is_whole,
+            is_past: !session.is_running && session.begin < committed,
+        },
+        _ => Start { reader: Reader::at(header, committed), is_whole: true, is_past: false },
     })
 }
 
@@ -150,5 +156,13 @@ impl<M: ReadWords> Source for RingSource<'_, M> {
             }
             None => Ok(Readiness { descriptor: None, timeout: IMAGE }),
         }
+    }
+
+    fn notice(&self) -> Option<String> {
+        let is_image = self.device.is_none_or(Device::is_image);
+        (self.is_past && !is_image).then(|| {
+            "nothing was registered: this is the last profile, which had ended (--next waits for the next one)"
+                .to_owned()
+        })
     }
 }

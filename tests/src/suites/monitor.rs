@@ -85,6 +85,11 @@ fn monitor_waits_and_ends_with_the_last_process() -> Outcome {
         minor == comment(&text, "minor")? && minor == used.minor_faults - before,
         "{text} {used:?}, {before} before"
     );
+    ensure!(!ended.stderr.contains("the last profile"), "{ended:?}");
+    // One that comes too late gets the same profile, and says that it is the last one.
+    let late = run(&mut program("monitor", ""))?;
+    ensure!(late.status.success(), "{late:?}");
+    ensure!(ticks(&late.stdout)? == ticks(&text)? && late.stderr.contains("this is the last profile"), "{late:?}");
     module.unload()
 }
 
