@@ -12,8 +12,9 @@ PACKAGING_PACKAGES=(
     bc bindgen bison dkms flex gcc libelf-dev libssl-dev make python3-minimal rust-src xz-utils zlib1g-dev
     # to try packages: an archive of their own, keys, a boot
     apt-utils openssl qemu-system-x86 virtiofsd
-    # to boot them securely: firmware, shim, and the machine owner's key put into the firmware's variables
-    ovmf python3-virt-firmware shim-signed
+    # to boot them securely: firmware, shim, loader, a disk with both, and the machine owner's key put into the
+    # firmware's variables
+    grub-efi-amd64-signed mtools ovmf python3-virt-firmware shim-signed
 )
 
 # packaging_root: makes it if it is not there, and prints its path.

@@ -53,10 +53,11 @@ END
     cp -a --reflink=auto "$base" "$root"
 }
 
-# system_qemu TMP ROOT KERNEL: QEMU and its arguments, in the array QEMU. With SYSTEM_FIRMWARE, a file of UEFI
-# variables, the firmware boots securely: it checks the shim, and the shim the kernel.
+# system_qemu TMP ROOT KERNEL PARAMETERS: QEMU and its arguments, in the array QEMU. With SYSTEM_FIRMWARE, a file of UEFI
+# variables, the firmware boots securely, from a disk: it checks the shim, and the shim checks the loader and the kernel.
+# (The shim does not take a kernel in the loader's place, as `qemu -shim` has it: Debian's kernels have no section .sbat.)
 system_qemu() {
-    local tmp=$1 root=$2 kernel=$3 machine=q35,memory-backend=memory
+    local tmp=$1 root=$2 kernel=$3 parameters=$4 machine=q35,memory-backend=memory
     [[ -z $SYSTEM_FIRMWARE ]] || machine+=,smm=on
     # shellcheck disable=SC2054 # QEMU's commas
     QEMU=(
@@ -64,15 +65,35 @@ system_qemu() {
         -object memory-backend-memfd,id=memory,size=3G,share=on -no-user-config -nodefaults -display none -nic none -no-reboot
         -chardev "socket,id=fs,path=$tmp/fs" -device vhost-user-fs-pci,chardev=fs,tag=system
         -chardev "file,id=console,path=$root/srv/trial/console" -serial chardev:console
-        -kernel "$root/boot/vmlinuz-$kernel"
     )
+    if [[ -z $SYSTEM_FIRMWARE ]]; then
+        QEMU+=(-kernel "$root/boot/vmlinuz-$kernel" -append "$parameters")
+        return
+    fi
+    system_disk "$tmp" "$root" "$kernel" "$parameters"
     # shellcheck disable=SC2054 # QEMU's commas
-    [[ -z $SYSTEM_FIRMWARE ]] || QEMU+=(
+    QEMU+=(
         -global driver=cfi.pflash01,property=secure,value=on
         -drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd
         -drive "if=pflash,unit=1,format=raw,file=$SYSTEM_FIRMWARE"
-        -shim /usr/lib/shim/shimx64.efi.signed
+        -drive "if=none,id=disk,format=raw,readonly=on,file=$tmp/disk" -device virtio-blk-pci,drive=disk,bootindex=0
     )
+}
+
+# system_disk TMP ROOT KERNEL PARAMETERS: TMP/disk, from which firmware boots: Debian's signed shim, its signed loader,
+# and the kernel.
+system_disk() {
+    printf 'linux /vmlinuz %s\nboot\n' "$4" >"$1/grub.cfg"
+    truncate --size=64M "$1/disk"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    (root_enter "$PACKAGING_ROOT" "$1" "$2" -- bash -euc '
+        mformat -i "$1/disk" ::
+        mmd -i "$1/disk" ::/EFI ::/EFI/BOOT ::/EFI/debian
+        mcopy -i "$1/disk" /usr/lib/shim/shimx64.efi.signed ::/EFI/BOOT/BOOTX64.EFI
+        mcopy -i "$1/disk" /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed ::/EFI/BOOT/grubx64.efi
+        mcopy -i "$1/disk" "$1/grub.cfg" ::/EFI/debian/grub.cfg
+        mcopy -i "$1/disk" "$2" ::/vmlinuz
+    ' disk "$1" "$2/boot/vmlinuz-$3")
 }
 
 # system_boot ROOT KERNEL STAGE LIMIT [KERNEL-PARAMETER]...: boots it, runs STAGE, a script, as a service in it, and
@@ -105,7 +126,8 @@ StandardOutput=append:/srv/trial/said
 StandardError=append:/srv/trial/errors
 END
     tmp=$(mktemp -d /var/tmp/mp3-trial.XXXXXX)
-    system_qemu "$tmp" "$root" "$kernel"
+    system_qemu "$tmp" "$root" "$kernel" \
+        "root=system rootfstype=virtiofs rw console=ttyS0 panic=-1 oops=panic no5lvl quiet systemd.show_status=no systemd.unit=trial.service $*"
     # shellcheck disable=SC2016 # the inner shell expands it
     (root_enter "$PACKAGING_ROOT" "$tmp" "$root" "$SYSTEM_SHARED" -- timeout --kill-after=10 "$limit" bash -euc '
         tmp=$1 root=$2
@@ -115,8 +137,7 @@ END
         trap "kill $fs 2>/dev/null || true" EXIT
         until [[ -S $tmp/fs ]]; do kill -0 "$fs"; sleep 0.1; done
         "$@"
-    ' trial "$tmp" "$root" "${QEMU[@]}" \
-        -append "root=system rootfstype=virtiofs rw console=ttyS0 panic=-1 oops=panic no5lvl quiet systemd.show_status=no systemd.unit=trial.service $*") || status=$?
+    ' trial "$tmp" "$root" "${QEMU[@]}") || status=$?
     rm -rf "$tmp"
     return "$status"
 }
