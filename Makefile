@@ -33,6 +33,10 @@ ASH_SCRIPTS := vm/guest/init vm/guest/run
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
 KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KERNEL_CC))) $(addprefix RUSTC=,$(RUSTC))
 
+# $(call put,FILES,DIR): copies them there, each whole at once: `make demo` has two makes at work, and what reads a program
+# meanwhile finds the old one or the new one.
+put = for file in $(1); do new=$(2)/.$${file\#\#*/}.$$$$ && cp "$$file" "$$new" && mv -f "$$new" "$(2)/$${file\#\#*/}" || exit 1; done
+
 .PHONY: bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
@@ -42,12 +46,12 @@ module: ## mp3.ko for the running kernel
 	@mkdir -p $(OUT) $(OBJECTS)/native
 	@vm/stage "building mp3.ko against $(KDIR)" \
 		$(MAKE) --no-print-directory -C $(KDIR) M=$(CURDIR) MO=$(OBJECTS)/native $(KERNEL_TOOLS) modules
-	@cp $(OBJECTS)/native/mp3.ko $(OUT)/
+	@$(call put,$(OBJECTS)/native/mp3.ko,$(OUT))
 
 programs: ## the programs for this machine
 	@mkdir -p $(OUT)
 	@vm/stage "building the programs" $(CARGO) build --release $(addprefix --package ,$(PROGRAMS)) --features sched/full,faults/full
-	@cp $(addprefix target/release/,$(PROGRAMS)) $(OUT)/
+	@$(call put,$(addprefix target/release/,$(PROGRAMS)),$(OUT))
 
 install: ## installs what `make` built: the module below /lib/modules, the programs below PREFIX (DESTDIR is honoured)
 	@for file in mp3.ko $(PROGRAMS); do \
@@ -158,26 +162,26 @@ guest: prepare ## mp3.ko and the programs for the virtual machine, in out/vm/
 guest-programs:
 	@mkdir -p $(GUEST)
 	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(GUEST_PROGRAMS))
-	@cp $(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)) $(GUEST)/
+	@$(call put,$(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)),$(GUEST))
 
 demo-programs:
 	@mkdir -p $(GUEST)
 	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(DEMO_PROGRAMS)) --features sched/figures
-	@cp $(addprefix $(GUEST_BUILT)/,$(DEMO_PROGRAMS)) $(GUEST)/
+	@$(call put,$(addprefix $(GUEST_BUILT)/,$(DEMO_PROGRAMS)),$(GUEST))
 
 # A static program runs on this machine too, and shares what the guest's programs had compiled.
 demo-plot:
 	@mkdir -p $(OUT)
 	@$(GUEST_BUILD) --package plot --no-default-features
-	@cp $(GUEST_BUILT)/plot $(OUT)/
+	@$(call put,$(GUEST_BUILT)/plot,$(OUT))
 
 guest-tests: guest
 	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
-	@cp $(GUEST_BUILT)/mp3-tests $(GUEST)/
+	@$(call put,$(GUEST_BUILT)/mp3-tests,$(GUEST))
 
 guest-bench: guest
 	@vm/stage "building the guest's measurements" $(GUEST_BUILD) --package bench
-	@cp $(GUEST_BUILT)/mp3-bench $(GUEST)/
+	@$(call put,$(GUEST_BUILT)/mp3-bench,$(GUEST))
 
 module-vm: prepare ## only mp3.ko for the virtual machine
 	@mkdir -p $(GUEST)
