@@ -2,7 +2,7 @@
 //
 // A timer that samples the registered processes at a fixed rate into a ring that user space maps: what mp3 does, in BPF.
 //
-// It holds the tasks, so nothing is looked up; times are taken once a tick; the ring is a mapped array, so nobody copies; the
+// It holds the tasks, so nothing is looked up; times are taken once a tick; the ring is a mapped array, and nothing is copied; the
 // loop and the lookup of a task are inlined by the verifier.
 
 #include "process.bpf.h"
