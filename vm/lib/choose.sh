@@ -3,7 +3,6 @@
 
 # The kernel crate's interfaces move with every release; the module is written for this one and newer ones.
 KERNEL_OLDEST=7.2
-KERNEL_FLAVOUR=cloud-amd64
 # The default kernel is always Debian 13's own, built by Debian 13's compilers.
 KERNEL_SUITE=trixie-backports
 # Where else there are kernels to be tried.
@@ -23,7 +22,7 @@ choose_offers() {
             if (index(name, kind "-") != 1)
                 return ""
             r = substr(name, length(kind) + 2)
-            return r ~ /^[0-9]/ && substr(r, length(r) - length(flavour)) == "-" flavour ? r : ""
+            return r ~ "^[0-9][^-]*-" flavour "$" ? r : ""
         }
         function lacks(name, v, suite) {
             if ((name " " v " " suite) in have)

@@ -9,6 +9,8 @@ MP3_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 MP3_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mp3
 # Part of the name of what is cached: raise it when a stage of vm/prepare makes something else than before.
 MP3_RECIPE=2
+# Debian's flavour of kernel: the one for virtual machines, unless another is to be tried (rt-amd64 has PREEMPT_RT).
+KERNEL_FLAVOUR=${MP3_FLAVOUR:-cloud-amd64}
 
 say() {
     printf '%s\n' "$*" >&2
@@ -53,16 +55,17 @@ prepared_kernel() {
     (cd "$dir" && pwd -P)
 }
 
-# kernel_directory VERSION: where the kernel of this Debian version lives. The version and not the release, since a rebuilt
-# kernel keeps its release.
+# kernel_directory VERSION: where the kernel of this Debian version, of this flavour, lives. The version and not the
+# release, since a rebuilt kernel keeps its release.
 kernel_directory() {
-    printf '%s\n' "$MP3_CACHE/kernels/$1-r$MP3_RECIPE"
+    local flavour=-$KERNEL_FLAVOUR
+    printf '%s\n' "$MP3_CACHE/kernels/$1${flavour/#-cloud-amd64/}-r$MP3_RECIPE"
 }
 
-# kernels_prepared: prints "RELEASE VERSION SERIES SUITE -" of each kernel that is ready, newest first.
+# kernels_prepared: prints "RELEASE VERSION SERIES SUITE -" of each kernel of this flavour that is ready, newest first.
 kernels_prepared() {
     local dir
     for dir in "$MP3_CACHE"/kernels/*"-r$MP3_RECIPE"; do
         [[ ! -e $dir/complete ]] || printf '%s -\n' "$(<"$dir/source/kernel")"
-    done | sort --key=2,2rV
+    done | grep -E "^[0-9][^- ]*-$KERNEL_FLAVOUR " | sort --key=2,2rV || true
 }

@@ -3,6 +3,8 @@
 
 # What vm/run may load besides mp3.ko; their dependencies follow.
 GUEST_MODULES=(virtio_blk zram overlay)
+# What the guest loads first, to reach vm/run: kernels for virtual machines have it built in.
+GUEST_BOOT_MODULES=(virtio_pci virtio_console)
 
 # guest_make DIR UNPACKED ROOT RELEASE: fills DIR from the kernel's UNPACKED packages (their /usr) and from what is in ROOT.
 guest_make() {
@@ -15,6 +17,10 @@ guest_make() {
         # One file a module: the order in which to load it and what it needs.
         guest_module "$dir/modules" "$unpacked/lib/modules/$release" "$name" | awk '!seen[$0]++' >"$dir/modules/$name.load"
     done
+    for name in "${GUEST_BOOT_MODULES[@]}"; do
+        grep -q "/$name\.ko" "$unpacked/lib/modules/$release/modules.builtin" ||
+            guest_module "$dir/modules" "$unpacked/lib/modules/$release" "$name"
+    done | awk '!seen[$0]++' >"$dir/modules/boot.load"
 }
 
 # guest_module DIR MODULES NAME: unpacks a module into DIR, what it depends on before it, and prints their files' names.

@@ -19,11 +19,14 @@ const FIELDS: [&str; 12] = [
     "seconds",
 ];
 const SUITE: usize = 1;
+const RELEASE: usize = 2;
 const VERSION: usize = 3;
 const TESTS: usize = 7;
 /// The columns of the page, in its order.
-const COLUMNS: [&str; 11] =
-    ["version", "suite", "rustc", "compiler", "result", "tests", "passed", "failed", "skipped", "seconds", "date"];
+const COLUMNS: [&str; 12] = [
+    "version", "release", "suite", "rustc", "compiler", "result", "tests", "passed", "failed", "skipped", "seconds",
+    "date",
+];
 
 const BEFORE: &str = "\
 # Kernels
@@ -84,8 +87,9 @@ impl Trial {
         Ok(Trial(fields))
     }
 
-    fn kernel(&self) -> (&str, &str) {
-        (&self.0[SUITE], &self.0[VERSION])
+    /// What tells kernels apart: the release has the flavour, the version the build.
+    fn kernel(&self) -> (&str, &str, &str) {
+        (&self.0[SUITE], &self.0[VERSION], &self.0[RELEASE])
     }
 
     fn is_short(&self) -> bool {
@@ -123,8 +127,9 @@ impl List {
             None => self.0.push(trial),
         }
         self.0.sort_by(|one, other| {
-            let ((suite, version), (other_suite, other_version)) = (one.kernel(), other.kernel());
-            compare_versions(other_version, version).then_with(|| suite.cmp(other_suite))
+            let ((suite, version, release), (other_suite, other_version, other_release)) =
+                (one.kernel(), other.kernel());
+            compare_versions(other_version, version).then_with(|| (suite, release).cmp(&(other_suite, other_release)))
         });
     }
 
@@ -254,6 +259,16 @@ mod tests {
         list.record(trial("sid", "7.2.13-1", "all", "passed"));
         list.record(trial("sid", "7.2.13-1", "short", "failed"));
         assert_eq!(list.0, [trial("sid", "7.2.13-1", "all", "passed")]);
+    }
+
+    #[test]
+    fn flavours_of_a_version_have_lines_of_their_own() {
+        let mut list = List::default();
+        let mut real_time = trial("trixie-backports", "7.3.4-1~bpo13+1", "all", "failed");
+        real_time.0[RELEASE] = "7.3.4-1~bpo13+1-rt".into();
+        list.record(real_time.clone());
+        list.record(trial("trixie-backports", "7.3.4-1~bpo13+1", "all", "passed"));
+        assert_eq!(list.0, [trial("trixie-backports", "7.3.4-1~bpo13+1", "all", "passed"), real_time]);
     }
 
     #[test]
