@@ -40,7 +40,7 @@ pub enum StatusError {
         line: String,
     },
     /// The module refused a command.
-    #[error("{}", refusal(*command, *errno))]
+    #[error("PID {}: {}", pid(*command), reason(*command, *errno))]
     Refused {
         /// What was asked for.
         command: Command,
@@ -116,30 +116,35 @@ fn access_hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// A message for every error that the module returns.
-fn refusal(command: Command, errno: Errno) -> String {
-    let (pid, done, what) = match command {
-        Command::Register(pid) | Command::Follow(pid) => (pid, "registered", "register"),
-        Command::Unregister(pid) => (pid, "unregistered", "unregister"),
+fn pid(command: Command) -> i32 {
+    let (Command::Register(pid) | Command::Follow(pid) | Command::Unregister(pid)) = command;
+    pid
+}
+
+/// What every error means that the module returns. The PID in `command` does not matter.
+pub(crate) fn reason(command: Command, errno: Errno) -> String {
+    let (done, what) = match command {
+        Command::Register(_) | Command::Follow(_) => ("registered", "register"),
+        Command::Unregister(_) => ("unregistered", "unregister"),
     };
-    match (errno, command) {
-        (Errno::ESRCH, _) => format!("PID {pid}: no such process"),
-        (Errno::EPERM | Errno::EACCES, _) => format!(
-            "PID {pid}: not yours to {what}; be its user, or have CAP_PERFMON or CAP_SYS_PTRACE (root has both)"
-        ),
-        (Errno::EEXIST, _) => format!("PID {pid}: registered already, by itself or through another of its threads"),
-        (Errno::ENOENT, Command::Unregister(_)) => format!("PID {pid}: not registered; it may have ended meanwhile"),
-        (Errno::ENOSPC, _) => format!(
-            "PID {pid}: as many processes are registered as the module takes; unregister some, or load mp3.ko with a larger \
-             max_processes"
-        ),
-        (Errno::EDQUOT, _) => format!(
-            "PID {pid}: you have as many processes registered as one user may (an eighth of max_processes); unregister some, \
-             or have CAP_PERFMON"
-        ),
-        (Errno::EINVAL, _) => format!("PID {pid}: the module does not understand the command; is mp3.ko of this release?"),
-        _ => format!("PID {pid}: not {done}: {}", errno.desc()),
-    }
+    let text = match (errno, command) {
+        (Errno::ESRCH, _) => "no such process",
+        (Errno::EPERM | Errno::EACCES, _) => {
+            return format!("not yours to {what}; be its user, or have CAP_PERFMON or CAP_SYS_PTRACE (root has both)")
+        }
+        (Errno::EEXIST, _) => "registered already, by itself or through another of its threads",
+        (Errno::ENOENT, Command::Unregister(_)) => "not registered; it may have ended meanwhile",
+        (Errno::ENOSPC, _) => {
+            "as many processes are registered as the module takes; unregister some, or load mp3.ko with a larger max_processes"
+        }
+        (Errno::EDQUOT, _) => {
+            "you have as many processes registered as one user may (an eighth of max_processes); unregister some, or have \
+             CAP_PERFMON"
+        }
+        (Errno::EINVAL, _) => "the module does not understand the command; is mp3.ko of this release?",
+        _ => return format!("not {done}: {}", errno.desc()),
+    };
+    text.to_owned()
 }
 
 /// A process that stays registered as long as this value lives.

@@ -2,7 +2,7 @@
 
 //! A program that is registered before its first instruction.
 
-use crate::commands::{Status, StatusError};
+use crate::commands::{reason, Status};
 use abi::command::Command as ModuleCommand;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -15,6 +15,10 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
+
+/// What the child says before it executes the program.
+const ACCEPTED: u8 = 1;
+const REFUSED: u8 = 2;
 
 /// A program that was started. It stays a zombie until [`Launched::wait`]: so its counters stay readable.
 #[derive(Debug)]
@@ -37,8 +41,13 @@ pub enum LaunchError {
         source: io::Error,
     },
     /// The module does not register it.
-    #[error(transparent)]
-    Refused(#[from] StatusError),
+    #[error("{program}: {}", reason(ModuleCommand::Follow(0), *errno))]
+    Refused {
+        /// What was to be executed.
+        program: String,
+        /// How the module answered.
+        errno: Errno,
+    },
     /// The system has no room for another process.
     #[error("cannot start a process")]
     Process(#[source] io::Error),
@@ -52,7 +61,7 @@ impl Launched {
     /// [`LaunchError`]; nothing runs then.
     pub fn start(command: &[OsString], status: Option<Status>) -> Result<Self, LaunchError> {
         let (program, arguments) = command.split_first().ok_or(LaunchError::Nothing)?;
-        // exec closes it. A byte in it says that the registration was accepted.
+        // exec closes it. A byte in it says how the registration was answered.
         let (told, tell) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| LaunchError::Process(errno.into()))?;
         let mut child = Command::new(program);
         child.args(arguments);
@@ -60,9 +69,12 @@ impl Launched {
             // The signals that this program blocks are its own matter.
             SigSet::empty().thread_set_mask()?;
             if let Some(status) = &status {
-                status.write_errno(ModuleCommand::Follow(unistd::getpid().as_raw()))?;
+                if let Err(errno) = status.write_errno(ModuleCommand::Follow(unistd::getpid().as_raw())) {
+                    unistd::write(tell.as_fd(), &[REFUSED])?;
+                    return Err(errno.into());
+                }
             }
-            unistd::write(tell.as_fd(), &[1])?;
+            unistd::write(tell.as_fd(), &[ACCEPTED])?;
             Ok(())
         };
         // SAFETY: between fork and exec only system calls are made (sigprocmask, getpid, write), without a lock or an
@@ -71,18 +83,14 @@ impl Launched {
         let started = child.spawn();
         // Its copy of the pipe's end goes with it.
         drop(child);
-        let was_registered = File::from(told).read(&mut [0]).is_ok_and(|count| count > 0);
-        match started {
-            Ok(child) => Ok(Launched { child }),
-            Err(source) if was_registered => {
-                Err(LaunchError::Program { program: program.to_string_lossy().into_owned(), source })
-            }
-            Err(source) => match source.raw_os_error().map(Errno::from_raw) {
-                // The PID is gone already; what matters is why.
-                Some(errno) => Err(StatusError::Refused { command: ModuleCommand::Follow(0), errno }.into()),
-                None => Err(LaunchError::Process(source)),
-            },
-        }
+        let mut answer = [0];
+        let answer = File::from(told).read(&mut answer).ok().and_then(|count| answer.get(..count)?.first().copied());
+        let program = || program.to_string_lossy().into_owned();
+        started.map(|child| Launched { child }).map_err(|source| match (answer, source.raw_os_error()) {
+            (Some(ACCEPTED), _) => LaunchError::Program { program: program(), source },
+            (Some(REFUSED), Some(errno)) => LaunchError::Refused { program: program(), errno: Errno::from_raw(errno) },
+            _ => LaunchError::Process(source),
+        })
     }
 
     /// Its PID, here.
@@ -146,6 +154,6 @@ mod tests {
     fn a_refusal_is_the_modules() {
         let full = Status::open(std::path::Path::new("/dev/full")).unwrap();
         let error = Launched::start(&words("true"), Some(full)).unwrap_err();
-        assert!(matches!(error, LaunchError::Refused(_)), "{error}");
+        assert!(error.to_string().starts_with("true: as many processes are registered as the module takes"), "{error}");
     }
 }
