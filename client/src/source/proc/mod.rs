@@ -76,7 +76,16 @@ pub struct Proc<K = ThisKernel> {
     /// What the last look has returned.
     given: Vec<[u64; SAMPLE_WORDS]>,
     sampler: Sampler,
-    is_ending: bool,
+    end: End,
+}
+
+/// How far the end has come that the reader has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    No,
+    Asked,
+    /// Every process has its final record: nothing is sampled any more.
+    Done,
 }
 
 impl Proc<ThisKernel> {
@@ -118,7 +127,7 @@ impl<K: Kernel> Proc<K> {
             batch: vec![],
             given: vec![],
             sampler: Sampler::default(),
-            is_ending: false,
+            end: End::No,
         }
     }
 
@@ -153,7 +162,7 @@ impl<K: Kernel> Proc<K> {
         self.batch.push(record.to_words());
     }
 
-    /// Finds processes that were not there at the last tick.
+    /// Finds processes that were not there at the last tick. Their first records belong to tick `tick`.
     fn discover(&mut self, tick: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
         let mut pids = vec![];
         if let Selection::Processes { pids: wanted, follow: false } = &self.selection {
@@ -222,11 +231,12 @@ impl<K: Kernel> Proc<K> {
     fn tick(&mut self, tick: u64) -> io::Result<()> {
         let mut buffer = Vec::with_capacity(4096);
         self.discover(tick, &mut buffer)?;
-        self.begun = true;
+        let is_end = self.end == End::Asked;
         let mut processes = std::mem::take(&mut self.processes);
         let now_ns = self.kernel.now_ns();
         processes.retain(|pid, process| {
             let flags = match process.look(&self.kernel, now_ns, &mut buffer) {
+                Found::Alive if is_end => Flags::FINAL,
                 Found::Alive => Flags::default(),
                 Found::Dead => Flags::FINAL | Flags::EXITED,
                 Found::Gone => Flags::FINAL,
@@ -287,14 +297,27 @@ impl<K: Kernel> Source for Proc<K> {
         let now_ns = self.kernel.now_ns();
         let mut completed = self.next_tick.saturating_sub(1);
         let mut is_done = false;
-        if now_ns >= self.due_ns(self.next_tick) || self.is_ending {
+        if !self.begun {
+            // What is there begins now; the first tick comes when it is due, so that the first interval is a whole one.
+            self.next_tick = self.tick_at(now_ns) + 1;
+            completed = self.next_tick - 1;
+            self.discover(self.next_tick, &mut Vec::with_capacity(4096)).map_err(SourceError::Proc)?;
+            self.begun = true;
+            is_done = true;
+        }
+        let is_due = now_ns >= self.due_ns(self.next_tick) && self.end != End::Done;
+        if is_due || self.end == End::Asked {
             // A tick that was missed is skipped.
             let tick = self.tick_at(now_ns).max(self.next_tick);
             self.tick(tick).map_err(SourceError::Proc)?;
             self.next_tick = tick + 1;
-            self.is_ending = false;
+            if self.end == End::Asked {
+                self.end = End::Done;
+            }
             completed = tick;
             is_done = true;
+        }
+        if is_done {
             self.sampler.ns += self.kernel.now_ns().saturating_sub(now_ns);
             self.sampler.records = self.position;
         }
@@ -329,7 +352,9 @@ impl<K: Kernel> Source for Proc<K> {
     }
 
     fn end(&mut self) {
-        self.is_ending = true;
+        if self.end == End::No {
+            self.end = End::Asked;
+        }
     }
 
     /// From the next tick on; a process that this program has started, from its start on.

@@ -117,7 +117,7 @@ const NONE: Flags = Flags(0);
 fn what_was_there_before_counts_from_the_first_tick_and_what_comes_later_from_its_start() {
     let kernel = imagined();
     let mut source = all(&kernel);
-    assert_eq!(faults(&look(&mut source)), [(1, 0, Flags::FIRST), (1, 0, NONE)]);
+    assert_eq!(faults(&look(&mut source)), [(1, 0, Flags::FIRST)]);
     kernel.put(7, Task { minor: 30, runtime_ns: 5, ..TASK });
     kernel.change(1, |task| (task.minor, task.runtime_ns) = (15, 1));
     assert_eq!(faults(&tick(&kernel, &mut source)), [(7, 0, Flags::FIRST), (1, 5, NONE), (7, 30, NONE)]);
@@ -127,7 +127,8 @@ fn what_was_there_before_counts_from_the_first_tick_and_what_comes_later_from_it
 fn ticks_are_on_a_grid_and_a_missed_one_is_skipped() {
     let kernel = imagined();
     let mut source = all(&kernel);
-    assert_eq!(look(&mut source).last().unwrap().tick, 0);
+    // A first record belongs to the tick that follows.
+    assert_eq!(look(&mut source).last().unwrap().tick, 1);
     kernel.now_ns.set(1_049_999_999);
     assert!(look(&mut source).is_empty());
     assert_eq!(source.readiness().unwrap().timeout, Duration::from_millis(1));
@@ -202,14 +203,14 @@ fn descendants_are_followed_also_where_a_child_has_the_lower_pid() {
     kernel.put(30, TASK);
     let selection = Selection::Processes { pids: vec![20], follow: true };
     let mut source = Proc::new(kernel.clone(), selection, RATE_HZ);
-    assert_eq!(faults(&look(&mut source)), [(20, 0, Flags::FIRST), (20, 0, NONE)]);
+    assert_eq!(faults(&look(&mut source)), [(20, 0, Flags::FIRST)]);
     kernel.put(25, Task { parent: 20, minor: 4, ..TASK });
     kernel.put(9, Task { parent: 25, minor: 5, ..TASK });
     kernel.put(31, Task { parent: 30, ..TASK });
     let found = faults(&tick(&kernel, &mut source));
     assert_eq!(found[..2], [(25, 0, Flags::FIRST), (9, 0, Flags::FIRST)]);
     assert_eq!(found[2..], [(9, 5, NONE), (20, 0, NONE), (25, 4, NONE)]);
-    // What has begun as a child stays, whoever its parent is.
+    // A process that was found as a child stays when its parent has ended.
     kernel.tasks.borrow_mut().remove(&25);
     kernel.change(9, |task| task.parent = 1);
     assert_eq!(faults(&tick(&kernel, &mut source)), [(9, 5, NONE), (20, 0, NONE), (25, 4, Flags::FINAL)]);
@@ -274,8 +275,9 @@ fn the_end_takes_in_what_came_since_the_last_tick() {
     kernel.now_ns.set(kernel.now_ns.get() + 1_000);
     assert!(look(&mut source).is_empty());
     source.end();
-    assert_eq!(faults(&look(&mut source)), [(1, 2, NONE)]);
-    assert!(look(&mut source).is_empty());
+    // The tick is not due: as when a process is unregistered, the record is one of its end.
+    assert_eq!(faults(&look(&mut source)), [(1, 2, Flags::FINAL)]);
+    assert!(look(&mut source).is_empty() && tick(&kernel, &mut source).is_empty());
 }
 
 #[test]
@@ -294,7 +296,7 @@ fn a_process_may_be_added_and_removed() {
 fn this_machine_has_a_process_that_is_this_one() {
     let pid = std::process::id() as i32;
     let mut source = Proc::this(Selection::Processes { pids: vec![pid], follow: false }, RATE_HZ);
-    let first = SampleRecord::from_words(&source.look().unwrap().records[1]);
+    let first = SampleRecord::from_words(&source.look().unwrap().records[0]);
     let memory = vec![1_u8; 8 << 20];
     std::hint::black_box(&memory);
     source.end();
@@ -312,5 +314,21 @@ fn a_child_that_has_ended_before_the_first_tick_is_complete() {
     kernel.put(20, Task { parent: own, state: 'Z', minor: 31, runtime_ns: 9, ..TASK });
     kernel.put(21, Task { state: 'Z', ..TASK });
     let mut source = Proc::new(kernel.clone(), Selection::Processes { pids: vec![20, 21], follow: true }, RATE_HZ);
-    assert_eq!(faults(&look(&mut source)), [(20, 0, Flags::FIRST), (20, 31, Flags::FINAL | Flags::EXITED)]);
+    assert_eq!(faults(&look(&mut source)), [(20, 0, Flags::FIRST)]);
+    assert_eq!(faults(&tick(&kernel, &mut source)), [(20, 31, Flags::FINAL | Flags::EXITED)]);
+}
+
+#[test]
+fn the_first_interval_is_a_whole_one_however_late_the_first_look_is() {
+    let kernel = imagined();
+    let mut source = all(&kernel);
+    // 240 ms after the grid began, 10 ms before a tick: a program was started meanwhile.
+    kernel.now_ns.set(1_240_000_000);
+    assert_eq!(faults(&look(&mut source)), [(1, 0, Flags::FIRST)]);
+    let mut ticks = vec![];
+    for now_ns in [1_249_000_000, 1_250_000_000, 1_299_999_999, 1_300_000_000] {
+        kernel.now_ns.set(now_ns);
+        ticks.extend(look(&mut source).iter().map(|record| (record.tick, record.time_ns)));
+    }
+    assert_eq!(ticks, [(5, 1_250_000_000), (6, 1_300_000_000)]);
 }
