@@ -56,10 +56,7 @@ impl Machine {
         // one stands still while the machine is suspended.
         let then = i128::from(header.start_realtime_ns) - i128::from(header.start_monotonic_ns);
         let offset = self.wall_clock_offset_ns.unwrap_or(then);
-        let start = first_time_ns.map(|first| {
-            let unix_ns = (i128::from(first) + offset).clamp(0, i128::from(u64::MAX)) as u64;
-            Utc::from_unix_ns(unix_ns).to_string()
-        });
+        let start = first_time_ns.map(|first| Utc::from_monotonic_ns(first, offset).to_string());
         Preamble {
             host: Some(self.host.clone()),
             kernel: Some(self.kernel.clone()),

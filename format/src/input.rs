@@ -34,7 +34,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens `path`; `-` is standard input. What is compressed with gzip is decompressed.
+    /// Opens `path`; `-` is standard input. What is compressed with gzip is decompressed, and a recording of samples is read as the
+    /// text of its records (with the feature `chunked`).
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let raw: Box<dyn Read> = if name == "-" {
@@ -56,6 +57,8 @@ impl Lines {
         let start = plain.fill_buf().map_err(|why| Error::Io { path: name.clone(), why })?;
         let reader: Box<dyn BufRead> = if start.starts_with(&GZIP_MAGIC) {
             Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(plain)))
+        } else if is_recording(start) {
+            rows_of(plain).map_err(|why| Error::Io { path: name.clone(), why })?
         } else {
             Box::new(plain)
         };
@@ -126,6 +129,29 @@ impl Lines {
             _ => Err(Error::Line { path: self.name.clone(), line: self.number, why: LineError::NotText }),
         }
     }
+}
+
+#[cfg(feature = "chunked")]
+use crate::recording::is_recording;
+
+#[cfg(not(feature = "chunked"))]
+fn is_recording(_start: &[u8]) -> bool {
+    false
+}
+
+/// The records of a recording as lines.
+#[cfg(feature = "chunked")]
+fn rows_of(recording: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let rows = crate::recording::Rows::new(recording).map_err(|why| match why {
+        crate::chunked::ChunkError::Io(why) => why,
+        why => io::Error::new(io::ErrorKind::InvalidData, why),
+    })?;
+    Ok(Box::new(BufReader::with_capacity(BUFFER, rows)))
+}
+
+#[cfg(not(feature = "chunked"))]
+fn rows_of(_recording: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

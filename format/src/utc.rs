@@ -15,6 +15,11 @@ impl Utc {
     pub fn from_unix_ns(ns: u64) -> Self {
         Utc { unix_us: ns / 1_000 }
     }
+
+    /// `ns` on `CLOCK_MONOTONIC`, where `CLOCK_REALTIME` minus it is `offset_ns`. A clock that makes no sense still gives a time.
+    pub fn from_monotonic_ns(ns: u64, offset_ns: i128) -> Self {
+        Self::from_unix_ns((i128::from(ns) + offset_ns).clamp(0, i128::from(u64::MAX)) as u64)
+    }
 }
 
 impl fmt::Display for Utc {

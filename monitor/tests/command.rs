@@ -479,6 +479,13 @@ fn a_recording_prints_what_the_ring_would_have_in_every_format() {
         let live = module.output(format);
         assert_eq!(text(&from.stdout), text(&live.stdout));
         assert_eq!(text(&from.stderr), text(&live.stderr));
+        if format == "--per-process" {
+            // Programs that read text have the same rows of it.
+            let mut rows = String::new();
+            format::recording::Rows::new(File::open(&path).unwrap()).unwrap().read_to_string(&mut rows).unwrap();
+            assert_eq!(data(&rows), data(&text(&live.stdout)));
+            assert!(rows.ends_with("# samples: 5\n# lost: 0\n"), "{rows}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   plot profile.data                        profile.svg and profile.png beside it
   plot -o both.svg before.data after.data  two profiles over each other, SVG only
+  plot make.mp3                            a recording of monitor --record, a line a process
   plot -o all.html processes.csv           a page to explore in a browser: one file, no network
   plot --process work --by cpu --most 20 processes.csv
                                            20 processes called work, those with most CPU time first
@@ -23,8 +24,8 @@ Exit status: 0 done, 1 a file cannot be read or is no profile, 2 wrong usage.";
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Files of `monitor` (four columns, --per-process or --json), of the classic monitor, or any of them compressed with gzip;
-    /// - is standard input
+    /// Files of `monitor` (four columns, --per-process, --json or --record), of the classic monitor, or any text of these
+    /// compressed with gzip; - is standard input
     ///
     /// Four columns a line: jiffies, minor faults, major faults, CPU time in ns, each the sum over registered processes
     /// for the interval. Several files are drawn over each other, each from its own first interval on.

@@ -3,7 +3,7 @@
 //! `plot` as a user meets it: arguments in, exit status, messages and files out.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -242,6 +242,67 @@ fn a_page_has_every_line_and_the_sum_of_all() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let page = String::from_utf8(dir.read("y.html")).unwrap();
     assert!(page.contains("<td>941</td>") && !page.contains("7 work"), "{page}");
+}
+
+/// A recording of three ticks of two processes.
+fn recording() -> Vec<u8> {
+    use abi::samples::{Flags, SampleRecord, Totals};
+    let about = format::recording::Header {
+        abi: abi::header::ABI_VERSION,
+        hz: 250,
+        rate_hz: 20,
+        host: "guest".into(),
+        kernel: "7.3.4".into(),
+        delays: "on".into(),
+        ..Default::default()
+    };
+    let mut file = vec![];
+    let mut writer = format::recording::Writer::new(&mut file, &about).unwrap();
+    for tick in 0..4 {
+        for (pid, comm) in [(7, *b"seven\0\0\0\0\0\0\0\0\0\0\0"), (8, *b"eight\0\0\0\0\0\0\0\0\0\0\0")] {
+            let record = SampleRecord {
+                time_ns: 1_000_000_000 + tick * 50_000_000,
+                tick,
+                pid,
+                comm,
+                registration: pid as u64,
+                flags: [Flags::FIRST, Flags::default(), Flags::default(), Flags::FINAL][tick as usize],
+                totals: Totals {
+                    minor_faults: 100 * tick * pid as u64,
+                    user_ns: tick * 20_000_000,
+                    ..Totals::default()
+                },
+                ..SampleRecord::default()
+            };
+            writer.push(&record.to_words());
+        }
+        if tick == 2 {
+            writer.write_all().unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    file
+}
+
+#[test]
+fn a_recording_is_drawn_as_its_rows_are() {
+    let dir = Dir::new();
+    let file = recording();
+    let output = dir.file("run.mp3", &file).plot(&["run.mp3"]);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    let mut rows = String::new();
+    format::recording::Rows::new(&file[..]).unwrap().read_to_string(&mut rows).unwrap();
+    let svg = String::from_utf8(dir.read("run.svg")).unwrap();
+    assert!(svg.contains("7 seven — 2,100 faults") && svg.contains("8 eight — 2,400 faults"));
+    assert_eq!(dir.file("run.csv", rows).plot(&["-o", "csv.svg", "run.csv"]).status.code(), Some(0));
+    assert_eq!(svg, String::from_utf8(dir.read("csv.svg")).unwrap());
+    // Cut off in its second chunk: what stands before it is drawn, and that the end is missing is said.
+    let output = dir.file("cut.mp3", &file[..file.len() - 1]).plot(&["cut.mp3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("has no summary at its end"), "{}", stderr(&output));
+    let svg = String::from_utf8(dir.read("cut.svg")).unwrap();
+    assert!(svg.contains("7 seven — 1,400 faults"));
+    assert!(complaint(&file[..40]).contains("bad.data: damaged in its header"));
 }
 
 #[test]

@@ -14,11 +14,13 @@
 mod columns;
 mod header;
 mod reader;
+mod rows;
 mod writer;
 
 pub use columns::{Decoder, Encoder};
 pub use header::Header;
 pub use reader::{Block, Piece, Reader};
+pub use rows::Rows;
 pub use writer::Writer;
 
 use crate::chunked::Family;
