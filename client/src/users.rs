@@ -42,9 +42,14 @@ impl Users {
 
     /// Whether `record` is of a registration of one of them.
     pub fn include(&self, record: &SampleRecord) -> bool {
+        self.include_user(record.user)
+    }
+
+    /// Whether the user with this ID is one of them.
+    pub fn include_user(&self, user: u32) -> bool {
         match self {
             Users::All => true,
-            Users::Of(users) => users.contains(&record.user),
+            Users::Of(users) => users.contains(&user),
         }
     }
 
@@ -82,7 +87,7 @@ fn name(id: u32) -> String {
     user.map_or_else(|| if id == 0 { "root".into() } else { id.to_string() }, |user| user.name)
 }
 
-/// A user whom the system does not know.
+/// The name of a user that the system does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no user is called '{0}' (an ID is taken as well)")]
 pub struct NoSuchUser(String);

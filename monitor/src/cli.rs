@@ -51,7 +51,7 @@ pub struct Cli {
     #[arg(long)]
     pub follow: bool,
 
-    /// Begin with the oldest record in the ring, whatever profile it belongs to and whoever registered the process
+    /// Begin with the oldest record in the ring, of any profile and of any user
     #[arg(long, conflicts_with = "next")]
     all: bool,
 
@@ -71,7 +71,7 @@ pub struct Cli {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Keep the records as they are in FILE, for --from. Those of other users are in it, too
+    /// Keep the records as they are in FILE, for --from
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub record: Option<PathBuf>,
 

@@ -45,10 +45,14 @@ const WORD_FLAGS: usize = 4;
 const WORD_USER: usize = 5;
 const WORD_REGISTRATION: usize = 8;
 
-/// Which registrations of the users go on, by their first and last records; before the second tick, by any record.
-#[derive(Debug)]
+/// Whether the record is of a registration of `users`.
+fn is_of(users: &Users, words: &[u64; SAMPLE_WORDS]) -> bool {
+    users.include_user((words[WORD_USER] >> 32) as u32)
+}
+
+/// Which registrations go on, by their first and last records; before the second tick, by any record.
+#[derive(Debug, Default)]
 struct Live {
-    users: Users,
     registrations: BTreeSet<u64>,
     first_tick: Option<u64>,
     seen: bool,
@@ -63,10 +67,6 @@ impl Live {
         if tick > first.saturating_add(1) && !is_end && !flags.contains(Flags::FIRST) {
             return;
         }
-        let user = (words[WORD_USER] >> 32) as u32;
-        if matches!(&self.users, Users::Of(users) if !users.contains(&user)) {
-            return;
-        }
         self.seen = true;
         if is_end {
             self.registrations.remove(&words[WORD_REGISTRATION]);
@@ -76,7 +76,8 @@ impl Live {
     }
 }
 
-/// Keeps the records of `source` until its end, that of what `users` have registered, or until it is stopped.
+/// Keeps the records of `source` that are of registrations of `users`, until their end, that of the source, or until it is
+/// stopped.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ pub fn keep(
     wait: &mut dyn Wait,
 ) -> Result<Kept, RecordError> {
     let mut writer = Writer::new(output, header).map_err(RecordError::Write)?;
-    let mut live = Live { users, registrations: BTreeSet::new(), first_tick: None, seen: false };
+    let mut live = Live::default();
     let mut kept = Kept::default();
     let (mut first_ns, mut last_tick) = (None, None);
     let mut drained_at = source.committed();
@@ -102,7 +103,8 @@ pub fn keep(
             writer.lose(lost - kept.lost.min(lost));
             kept.lost = lost;
         }
-        for words in records {
+        for words in records.iter().filter(|words| is_of(&users, words)) {
+            kept.samples += 1;
             writer.push(words);
             live.take(words);
             if last_tick.is_none_or(|last| words[WORD_TICK] > last) {
@@ -112,7 +114,6 @@ pub fn keep(
             let first = *first_ns.get_or_insert(words[WORD_TIME]);
             kept.duration_ns = kept.duration_ns.max(words[WORD_TIME].saturating_sub(first));
         }
-        kept.samples += records.len() as u64;
         let none_left = none_left || !pending && live.seen && live.registrations.is_empty();
         let sampler = source.sampler().since(&sampler_before);
         writer.know(State { completed, sampling_ns: sampler.ns, sampling_records: sampler.records });

@@ -122,7 +122,7 @@ impl<R: Read> Recording<R> {
         self.reader.header()
     }
 
-    /// The users whose registrations it was made for.
+    /// The users whose registrations are in it.
     pub fn users(&self) -> Users {
         self.about().users.clone().map_or(Users::All, Users::Of)
     }
@@ -246,8 +246,8 @@ impl<R: Read> Source for Recording<R> {
     }
 }
 
-/// What a recording of `source` says about itself. `users` are those whose registrations are of interest, `command` is the program
-/// that is run for it.
+/// What a recording of `source` says about itself. `users` are those whose registrations are kept, `command` is the program that
+/// is run for it.
 pub fn header_of(source: &dyn Source, users: &Users, command: &[String]) -> recording::Header {
     let (header, machine) = (source.header(), source.machine());
     recording::Header {

@@ -468,6 +468,33 @@ fn a_profile_is_that_of_its_user() {
     assert_eq!(profile(&ring, next, &mut Script::new(vec![])).0, []);
 }
 
+#[test]
+fn a_recording_has_no_record_of_a_stranger_unless_it_is_asked_for() {
+    const NONE: Flags = Flags(0);
+    let ring = Ring::new(64);
+    ring.push(of_user(1000, 1, 1, 0, Flags::FIRST));
+    ring.push(of_user(0, 2, 1, 0, Flags::FIRST));
+    for tick in 2..5 {
+        ring.push(of_user(1000, 1, tick, 70 * tick, NONE));
+        ring.push(of_user(0, 2, tick, tick, if tick == 4 { Flags::FINAL } else { NONE }));
+    }
+    ring.set(word::REGISTERED, 1);
+    let kept = |users: Users, end: End| {
+        let mut file = vec![];
+        let mut source = RingSource::new(&ring.memory, &ring.header, machine(), &users, Begin::Oldest, None).unwrap();
+        let header = client::source::recording::header_of(&source, &users, &[]);
+        let kept = crate::keep(&mut source, users, end, &header, &mut file, &mut Script::new(vec![])).unwrap();
+        let mut recording = client::source::Recording::new(&file[..]).unwrap();
+        let look = client::source::Source::look(&mut recording).unwrap();
+        assert_eq!(kept.samples, look.records.len() as u64);
+        look.records.iter().map(|words| SampleRecord::from_words(words).user).collect::<Vec<_>>()
+    };
+    // It ends with the user's last process, and the stranger's goes on.
+    assert_eq!(kept(Users::Of(vec![0]), End::LastProcess), [0; 4]);
+    assert_eq!(kept(Users::Of(vec![1000]), End::Drained), [1000; 4]);
+    assert_eq!(kept(Users::All, End::Drained), [1000, 0].repeat(4));
+}
+
 /// The end of the user's only process is among what is lost, and a stranger's goes on.
 #[test]
 fn a_profile_whose_end_was_lost_ends_although_others_go_on() {
