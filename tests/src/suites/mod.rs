@@ -25,6 +25,7 @@ mod monitor;
 mod nohz_full;
 mod programs;
 mod readers;
+mod recordings;
 mod rights;
 pub mod scale;
 mod sched;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Test> {
         classic::tests(),
         userapp::tests(),
         monitor::tests(),
+        recordings::tests(),
         programs::tests(),
         lifecycle::tests(),
         scale::tests(),
