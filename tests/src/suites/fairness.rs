@@ -292,7 +292,8 @@ fn an_attack_costs_anothers_profile_no_record_and_no_fault() -> Outcome {
     let other = Child::idle()?;
     status::register(other.pid())?;
     status::unregister(other.pid())?;
-    println!("    R and U of another took {} us", begun.elapsed().as_micros());
+    let answered = begun.elapsed();
+    println!("    R and U of another took {} us", answered.as_micros());
     child.kill(Signal::SIGKILL)?;
     let used = child.wait()?;
     let ended = monitor.end()?;
@@ -302,7 +303,13 @@ fn an_attack_costs_anothers_profile_no_record_and_no_fault() -> Outcome {
     ensure!(comment(&ended.stdout, "minor")? == used.minor_faults - before, "{ended:?} {used:?}");
     ensure!(comment(&ended.stdout, "processes")? <= 2, "{ended:?}");
     let records = samples.memory.load_acquire(word::COMMITTED);
-    println!("    {records} records in all; missed ticks: {}", comment(&ended.stdout, "missed_ticks")?);
+    let missed = comment(&ended.stdout, "missed_ticks")?;
+    println!("    {records} records in all; missed ticks: {missed}");
+    // By a clock that a busy host does not disturb.
+    if std::env::var_os("MP3_EXACT_CLOCK").is_some() {
+        ensure!(missed == 0, "{missed} ticks missed");
+        ensure!(answered < Duration::from_millis(100), "R and U of another took {answered:?}");
+    }
     let of_user = run(&mut program("monitor", &format!("--drain --all --user {}", attack::USER)))?;
     ensure!(comment(&of_user.stdout, "processes")? > 100, "{of_user:?}: there was no attack");
     Ok(())
