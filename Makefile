@@ -15,8 +15,8 @@ GUEST := $(OUT)/vm
 # Where Kbuild puts its objects, instead of beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
-PROGRAMS := work userapp monitor plot sched faults
-GUEST_PROGRAMS := work userapp monitor sched faults
+PROGRAMS := work userapp monitor plot sched faults exporter
+GUEST_PROGRAMS := work userapp monitor sched faults exporter
 # What `make demo` runs in the guest.
 DEMO_PROGRAMS := work userapp monitor sched
 # Static, since the guest has no libraries; without debug information, since it is held in memory.

@@ -101,6 +101,12 @@ impl Counted {
         Counted(absent.fold(Self::ALL.0, |bits, index| bits & !(1 << index)))
     }
 
+    /// Those that are in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Counted(self.0 | other.0)
+    }
+
     /// Those of them that a record with `flags` has.
     #[inline]
     pub fn in_record(self, flags: Flags) -> Self {
@@ -142,6 +148,7 @@ mod tests {
         assert!(counted.has_named("minor") && !counted.has_named("swapped") && !counted.has_named("nothing"));
         assert_eq!(Counted::all_but(counted.absent()), counted);
         assert_eq!(Counted::ALL.absent().count(), 0);
+        assert_eq!(counted.union(Counted::all_but(["minor"])), Counted::ALL);
     }
 
     #[test]

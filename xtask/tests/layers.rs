@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     // The events as a stream, live or recorded.
     &["trace"],
     // The programs.
-    &["monitor", "sched", "top", "userapp"],
+    &["exporter", "monitor", "sched", "top", "userapp"],
     // What looks at the events that sched reads.
     &["faults"],
     // The studies; what tests in the virtual machine are made of.

@@ -16,7 +16,8 @@ pub struct Program {
 }
 
 /// What is installed.
-pub const PROGRAMS: [Program; 6] = [
+pub const PROGRAMS: [Program; 7] = [
+    Program { name: "exporter", installed: "mp3-exporter", parsed: exporter::cli::Cli::command },
     Program { name: "faults", installed: "mp3-faults", parsed: faults::cli::Cli::command },
     Program { name: "monitor", installed: "mp3-monitor", parsed: monitor::cli::Cli::command },
     Program { name: "plot", installed: "mp3-plot", parsed: plot::cli::Arguments::command },
