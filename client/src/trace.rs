@@ -6,7 +6,8 @@ use crate::device::Device;
 use abi::device::MP3_IOC_TYPE;
 use abi::events::ioctl::{
     TraceSnapshot, TraceStart, FILTER_FOLLOW, FILTER_NAME, FILTER_PIDS, MODE_DISCARD, MODE_OVERWRITE,
-    MP3_IOC_TRACE_SNAPSHOT_NR, MP3_IOC_TRACE_START_NR, MP3_IOC_TRACE_STOP_NR, PIDS_MAX,
+    MP3_IOC_TRACE_SNAPSHOT_NR, MP3_IOC_TRACE_START_NR, MP3_IOC_TRACE_STOP_NR, PIDS_MAX, RING_RECORDS_MAX,
+    RING_RECORDS_MIN,
 };
 use abi::events::{Kinds, Words};
 use nix::errno::Errno;
@@ -72,6 +73,9 @@ pub enum TraceError {
     /// A PID that is not there.
     #[error("no such process among the PIDs given")]
     Process,
+    /// A ring of so many records cannot be.
+    #[error("a ring of {0} records: a power of two from {min} to {max} is possible", min = RING_RECORDS_MIN, max = RING_RECORDS_MAX)]
+    Ring(u32),
     /// Something else.
     #[error("cannot trace: {}", .0.desc())]
     Other(Errno),
@@ -95,10 +99,15 @@ impl<'a> Trace<'a> {
     ///
     /// [`TraceError`]; nothing has changed then.
     pub fn start(device: &'a Device, options: &TraceOptions) -> Result<Self, TraceError> {
+        // Here, so that the module's EINVAL means something else: events that it does not know.
+        let records = options.ring_records;
+        if records != 0 && !(records.is_power_of_two() && (RING_RECORDS_MIN..=RING_RECORDS_MAX).contains(&records)) {
+            return Err(TraceError::Ring(records));
+        }
         let mut start = TraceStart {
             kinds: options.kinds.0,
             mode: if options.discard { MODE_DISCARD } else { MODE_OVERWRITE },
-            ring_records: options.ring_records,
+            ring_records: records,
             watermark: options.watermark,
             ..TraceStart::default()
         };

@@ -90,8 +90,12 @@ impl<R: Read> Reader<R> {
     /// The file is of another family or version, or `H` is not what its header says.
     pub fn new<H: DeserializeOwned>(mut from: R, family: &'static Family) -> Result<(Self, H), ChunkError> {
         let mut start = [0; 16];
-        if fill(&mut from, &mut start)? < start.len() || !start.starts_with(&family.magic) {
+        let filled = fill(&mut from, &mut start)?;
+        if !start.starts_with(&family.magic) {
             return Err(ChunkError::Magic(family));
+        }
+        if filled < start.len() {
+            return Err(ChunkError::Header);
         }
         let (version, length) = (number32(&start, 8), number32(&start, 12));
         if version != family.version {
@@ -342,7 +346,9 @@ mod tests {
         assert!(error(b"#!/bin/sh\nexit 0 # more bytes", &THIS).contains("\"mp3tests\""));
         assert!(error(b"", &THIS).starts_with("not a recording of tests"));
         assert!(error(&file, &OTHER).contains("version 3"));
-        assert!(error(&file[..20], &THIS).contains("header"));
+        for length in [8, 15, 16, 20] {
+            assert!(error(&file[..length], &THIS).contains("header"), "{length}");
+        }
     }
 
     #[test]
