@@ -100,8 +100,15 @@ impl<const WORDS: usize> Writer<WORDS> {
     /// record's words there, in any order, and reads its time in between. Until it calls [`Writer::advance`] it may begin anew.
     #[inline(always)]
     pub fn reserve<M: WriteWords>(&self, memory: &M) -> u64 {
-        memory.store_relaxed(word::RESERVED, self.position.wrapping_add(1));
-        // W1: the reservation before any word of the record.
+        self.reserve_many(memory, 1)
+    }
+
+    /// As [`Writer::reserve`], for `records` that follow one another: the position of the first. The caller stores the words of
+    /// all of them, and then calls [`Writer::advance`] with the position of the last.
+    #[inline(always)]
+    pub fn reserve_many<M: WriteWords>(&self, memory: &M, records: u64) -> u64 {
+        memory.store_relaxed(word::RESERVED, self.position.wrapping_add(records));
+        // W1: the reservation before any word of the records.
         memory.fence_release();
         self.position
     }

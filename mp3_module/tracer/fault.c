@@ -124,13 +124,17 @@ struct known {
 	u32 tgid;
 
 	u32 id;
-	u8 class;
+	/* Its class in the highest byte, as records have it. */
+	u64 class_bits;
 } ____cacheline_aligned;
 
+/* A power of two: so finding one takes an AND and no shift. */
+static_assert(!(sizeof(struct known) & (sizeof(struct known) - 1)));
+
 struct cpu_state {
+	/* A fault of which only the beginning is recorded. Not on the stack, where the compiler would clear and guard it. */
+	struct mp3_fault entry;
 	struct known known[1 << KNOWN_BITS];
-	/* The ring's position at which they are to be recorded again. */
-	u64 renewal;
 	/* The last bytes of a path, and its NUL. */
 	char path[PATH_BYTES_MAX + 1];
 };
@@ -189,8 +193,8 @@ static noinline enum page_state state_of_page(pte_t pte, bool anonymous)
 }
 
 /*
- * What the tables say of a page, without a lock. The tables do not go: their owner holds a lock of the mapping and this is an
- * RCU section, or interrupts are off.
+ * What the tables say of a page, without a lock, and its entry in them, 0 without one. The tables do not go: their owner holds a
+ * lock of the mapping and this is an RCU section, or interrupts are off.
  */
 static noinline enum page_state look(struct mm_struct *mm, unsigned long address, bool anonymous, u64 *entry)
 {
@@ -204,6 +208,7 @@ static noinline enum page_state look(struct mm_struct *mm, unsigned long address
 	pmd_t *pmdp, pmd;
 	pte_t pte;
 
+	*entry = 0;
 	if (unlikely(pgd_none(pgd)))
 		return STATE_NO_TABLE;
 	p4dp = p4d_offset_lockless(pgdp, pgd, address);
@@ -235,17 +240,20 @@ static noinline enum page_state look(struct mm_struct *mm, unsigned long address
 }
 
 #ifdef CONFIG_X86_64
-/* The entry for `address` in the table that `entry` of the level above names. */
-static __always_inline u64 entry_below(u64 entry, unsigned long address, int shift)
+/* The entry for `address` in the table that `entry` of the level above names. `memory` is where all memory is mapped. */
+static __always_inline u64 entry_below(u64 entry, unsigned long address, int shift, u64 mask, unsigned long memory)
 {
-	const u64 *table = __va(entry & PTE_PFN_MASK);
+	unsigned long offset = address >> (shift - 3) & (PAGE_SIZE - sizeof(u64));
 
-	return READ_ONCE(table[address >> shift & (PTRS_PER_PTE - 1)]);
+	return READ_ONCE(*(u64 *)((entry & mask) + memory + offset));
 }
 
+/* Present, and no large page. */
 static __always_inline bool is_table(u64 entry)
 {
-	return likely((entry & (_PAGE_PRESENT | _PAGE_PSE)) == _PAGE_PRESENT);
+	/* Without the lowest bit, which it has, the others stay as they are. */
+	BUILD_BUG_ON(_PAGE_PRESENT != 1);
+	return likely(!((entry - _PAGE_PRESENT) & (_PAGE_PRESENT | _PAGE_PSE)));
 }
 
 /*
@@ -255,22 +263,30 @@ static __always_inline bool is_table(u64 entry)
 static __always_inline enum page_state look_quickly(struct mm_struct *mm, unsigned long address, bool anonymous,
 						    u64 *entry)
 {
-	u64 value = READ_ONCE(*(u64 *)pgd_offset(mm, address));
+	unsigned long memory = PAGE_OFFSET;
+	u64 mask = PTE_PFN_MASK, value;
 
+	/* One value each: else they are put together anew at each level. */
+	OPTIMIZER_HIDE_VAR(mask);
+	OPTIMIZER_HIDE_VAR(memory);
+	/* The highest level's bits of the address are constants here, and a variable in pgd_offset(). */
 	if (pgtable_l5_enabled()) {
+		value = READ_ONCE(*(u64 *)(mm->pgd + (address >> 48 & (PTRS_PER_PGD - 1))));
 		if (!is_table(value))
 			return look(mm, address, anonymous, entry);
-		value = entry_below(value, address, P4D_SHIFT);
+		value = entry_below(value, address, P4D_SHIFT, mask, memory);
+	} else {
+		value = READ_ONCE(*(u64 *)(mm->pgd + (address >> P4D_SHIFT & (PTRS_PER_PGD - 1))));
 	}
 	if (!is_table(value))
 		return look(mm, address, anonymous, entry);
-	value = entry_below(value, address, PUD_SHIFT);
+	value = entry_below(value, address, PUD_SHIFT, mask, memory);
 	if (!is_table(value))
 		return look(mm, address, anonymous, entry);
-	value = entry_below(value, address, PMD_SHIFT);
+	value = entry_below(value, address, PMD_SHIFT, mask, memory);
 	if (!is_table(value))
 		return look(mm, address, anonymous, entry);
-	value = entry_below(value, address, PAGE_SHIFT);
+	value = entry_below(value, address, PAGE_SHIFT, mask, memory);
 	*entry = value;
 	return likely(!value) ? STATE_NONE : state_of_page(__pte(value), anonymous);
 }
@@ -419,7 +435,7 @@ static noinline void record_map(struct cpu_state *state, struct known *known, st
 		.flags = vma->vm_flags,
 		.tgid = tgid,
 		.id = map.id,
-		.class = map.class,
+		.class_bits = (u64)map.class << CLASS_SHIFT,
 	};
 }
 
@@ -428,7 +444,8 @@ static __always_inline const struct known *mapping_of(struct vm_area_struct *vma
 {
 	struct cpu_state *state = this_cpu_ptr(cpu_states);
 	/* The structure is as large as some cache lines: the bits below are always the same. */
-	struct known *known = &state->known[(unsigned long)vma / SMP_CACHE_BYTES & ((1 << KNOWN_BITS) - 1)];
+	struct known *known =
+		(void *)state->known + ((unsigned long)vma & ((1 << KNOWN_BITS) - 1) * sizeof(struct known));
 
 	if (unlikely(known->start != vma->vm_start || known->end != vma->vm_end || known->pgoff != vma->vm_pgoff ||
 		     known->file != vma->vm_file ||
@@ -459,21 +476,21 @@ static __always_inline u64 user_ip(const struct task_struct *task)
 	return instruction_pointer(task_pt_regs((struct task_struct *)task));
 }
 
-/* What is said of the access, and with `tgid` of the address space, where that is not as usual. */
-static noinline u64 unusual_flags(struct mp3_fault *fault, unsigned int flags, const struct pt_regs *regs,
-				  const struct mm_struct *mm, u32 *tgid)
+/* What is said of the access where that is not as usual. */
+static noinline u64 unusual_flags(struct mp3_fault *fault, unsigned int flags, struct pt_regs *regs,
+				  const struct mm_struct *mm)
 {
 	u64 who = 0;
 
-	if (!(flags & FAULT_FLAG_USER)) {
+	if (flags & FAULT_FLAG_USER) {
+		fault->ip = instruction_pointer(regs);
+	} else {
 		who |= FLAG_KERNEL;
 		if (!regs)
 			who |= FLAG_NO_ACCESS;
 		fault->ip = user_ip(current);
-		if (mm != current->mm) {
+		if (mm != current->mm)
 			who |= FLAG_REMOTE;
-			*tgid = owner_of(mm);
-		}
 	}
 	if (flags & FAULT_FLAG_WRITE)
 		who |= FLAG_WRITE;
@@ -492,10 +509,10 @@ static noinline u64 unusual_flags(struct mp3_fault *fault, unsigned int flags, c
 #define USUAL (FAULT_FLAG_DEFAULT | FAULT_FLAG_USER | FAULT_FLAG_VMA_LOCK)
 
 /*
- * Everything that is known when an attempt begins; false if it is not to be recorded. Preemption is off. The clock is not
- * read here.
+ * Everything that is known when an attempt begins; false if it is not to be recorded. `ends`: its end is looked at, too. Preemption
+ * is off. The clock is not read here.
  */
-static __always_inline bool begin(struct mp3_fault *fault, struct ftrace_regs *fregs)
+static __always_inline bool begin(struct mp3_fault *fault, struct ftrace_regs *fregs, bool ends)
 {
 	struct vm_area_struct *vma = (void *)ftrace_regs_get_argument(fregs, 0);
 	unsigned long address = ftrace_regs_get_argument(fregs, 1);
@@ -512,24 +529,27 @@ static __always_inline bool begin(struct mp3_fault *fault, struct ftrace_regs *f
 	if (!is_wanted(tgid))
 		return false;
 	who = (u32)task->pid | (u64)tgid << TGID_SHIFT;
-	if (likely(flags & FAULT_FLAG_USER))
-		fault->ip = instruction_pointer(regs);
 	BUILD_BUG_ON(FAULT_FLAG_WRITE != 1);
-	if (likely((flags & ~FAULT_FLAG_WRITE) == USUAL))
-		who |= (u64)(flags & FAULT_FLAG_WRITE) << FLAG_SHIFT | FLAG_FIRST;
-	else
-		who |= unusual_flags(fault, flags, regs, mm, &tgid);
+	if (likely(flags - USUAL <= FAULT_FLAG_WRITE)) {
+		fault->ip = instruction_pointer(regs);
+		who |= (u64)(flags - USUAL) << FLAG_SHIFT | FLAG_FIRST;
+	} else {
+		who |= unusual_flags(fault, flags, regs, mm);
+	}
+	if (unlikely(who & FLAG_REMOTE))
+		tgid = owner_of(mm);
 
 	mapping = mapping_of(vma, tgid);
-	anonymous = (mapping->class & CLASS_BACKING) == CLASS_ANONYMOUS;
+	anonymous = !(mapping->class_bits >> CLASS_SHIFT & CLASS_BACKING);
 	fault->mapping = (u64)mapping->id << 32;
 	fault->page = vma->vm_pgoff + ((address - vma->vm_start) >> PAGE_SHIFT);
-	fault->where = (address & ADDRESS_MASK) | (u64)mapping->class << CLASS_SHIFT;
+	fault->where = (address & ADDRESS_MASK) | mapping->class_bits;
 	fault->minor = task->min_flt;
 	fault->major = task->maj_flt;
-	fault->entry = 0;
 	before = look_quickly(mm, address, anonymous, &fault->entry);
 	fault->who = who | (u64)before << BEFORE_SHIFT;
+	if (!ends)
+		return true;
 	/*
 	 * What was there and the access say what comes of it, but for these: a table may be filled with one huge page, a read of
 	 * fresh memory need not be given the zero page, and a page that is written may be taken over without a copy.
@@ -543,7 +563,7 @@ static noinline u64 look_again(const struct mp3_fault *fault)
 {
 	bool anonymous = (fault->where >> CLASS_SHIFT & CLASS_BACKING) == CLASS_ANONYMOUS;
 	enum page_state after;
-	u64 entry = 0, who;
+	u64 entry, who;
 
 	after = look(fault->mm, fault->where & ADDRESS_MASK, anonymous, &entry);
 	who = (u64)after << AFTER_SHIFT;
@@ -565,9 +585,9 @@ static int fault_begins(struct fprobe *fprobe, unsigned long ip, unsigned long r
 {
 	struct mp3_fault *fault = data;
 
-	if (!begin(fault, fregs))
+	if (!begin(fault, fregs, true))
 		return 1;
-	fault->began = ktime_get_boot_fast_ns();
+	fault->began = mp3_trace_now();
 	return 0;
 }
 
@@ -579,8 +599,6 @@ static void fault_ends(struct fprobe *fprobe, unsigned long ip, unsigned long re
 	const struct mp3_fault *fault = data;
 	u32 minor = task->min_flt, major = task->maj_flt;
 	u32 more_minor = minor - fault->minor, more_major = major - fault->major;
-	struct mp3_recorder *recorder;
-	unsigned long flags;
 	u64 who = fault->who;
 
 	if (likely(more_minor + more_major <= 1))
@@ -589,18 +607,17 @@ static void fault_ends(struct fprobe *fprobe, unsigned long ip, unsigned long re
 		who |= (u64)COUNTED_SEVERAL << COUNTED_SHIFT;
 	if (unlikely(result & VM_FAULT_RETRY))
 		who |= look_for_signal(fault);
-	local_irq_save(flags);
-	recorder = mp3_recorder_here();
-	if (likely(recorder)) {
-		/* While it is tried again, nothing has changed. */
-		if (fault->mm && !(result & VM_FAULT_RETRY))
-			who |= look_again(fault);
-		if (mp3_trace_fault(recorder, fault, who,
-				    (minor & COUNT_MASK) << MINOR_SHIFT | (u64)(major & COUNT_MASK) << MAJOR_SHIFT,
-				    result & RESULT_MASK, &this_cpu_ptr(cpu_states)->renewal))
-			forget_mappings(this_cpu_ptr(cpu_states));
-	}
-	local_irq_restore(flags);
+	/* The function that has ended may sleep: interrupts are on. */
+	lockdep_assert_irqs_enabled();
+	local_irq_disable();
+	/* While it is tried again, nothing has changed. */
+	if (fault->mm && !(result & VM_FAULT_RETRY))
+		who |= look_again(fault);
+	if (unlikely(mp3_trace_fault(this_cpu_read(mp3_recorder_live), fault, who,
+				     (u64)(minor & COUNT_MASK) << MINOR_SHIFT | (u64)(major & COUNT_MASK) << MAJOR_SHIFT,
+				     result & RESULT_MASK)))
+		forget_mappings(this_cpu_ptr(cpu_states));
+	local_irq_enable();
 }
 
 static struct fprobe whole_faults = {
@@ -612,16 +629,16 @@ static struct fprobe whole_faults = {
 /* The kernel calls it with preemption on. */
 static void fault_entry(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct mp3_recorder *recorder;
-	struct mp3_fault fault;
-	unsigned long flags;
+	struct cpu_state *state;
 
-	local_irq_save(flags);
-	recorder = mp3_recorder_here();
-	if (likely(recorder) && begin(&fault, fregs) &&
-	    mp3_trace_fault_entry(recorder, &fault, &this_cpu_ptr(cpu_states)->renewal))
-		forget_mappings(this_cpu_ptr(cpu_states));
-	local_irq_restore(flags);
+	/* The function that begins may sleep: interrupts are on. */
+	lockdep_assert_irqs_enabled();
+	local_irq_disable();
+	state = this_cpu_ptr(cpu_states);
+	if (begin(&state->entry, fregs, false) &&
+	    unlikely(mp3_trace_fault_entry(this_cpu_read(mp3_recorder_live), &state->entry)))
+		forget_mappings(state);
+	local_irq_enable();
 }
 
 static struct ftrace_ops fault_entries = {

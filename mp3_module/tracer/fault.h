@@ -56,13 +56,15 @@ int mp3_faults_register(bool ends);
 void mp3_faults_unregister(bool ends);
 void mp3_faults_end(void);
 
+/* fault_records.rs. CLOCK_BOOTTIME, ns; callable anywhere. */
+u64 mp3_trace_now(void);
+
 /*
- * fault_records.rs. Interrupts are off in all of them. True: a part of the ring has been written since the last time, and the
- * records of mappings are to be written again. `renewal` is the CPU's, 0 at first.
+ * Interrupts are off in the rest of them. True, but for mp3_trace_map(): a part of the ring has been written since the last time,
+ * and the records of mappings are to be written again.
  */
-bool mp3_trace_fault(struct mp3_recorder *recorder, const struct mp3_fault *fault, u64 who, u64 counts, u64 result,
-		     u64 *renewal);
-bool mp3_trace_fault_entry(struct mp3_recorder *recorder, const struct mp3_fault *fault, u64 *renewal);
+bool mp3_trace_fault(struct mp3_recorder *recorder, const struct mp3_fault *fault, u64 who, u64 counts, u64 result);
+bool mp3_trace_fault_entry(struct mp3_recorder *recorder, const struct mp3_fault *fault);
 bool mp3_trace_map(struct mp3_recorder *recorder, const struct mp3_map *map);
 void mp3_trace_fault_signal(struct mp3_recorder *recorder, u64 who, u64 address, u64 ip);
 void mp3_trace_fault_totals(struct mp3_recorder *recorder, u64 who, u64 minor, u64 major);

@@ -2,7 +2,8 @@
 
 //! Records of page faults, of what fault.c has collected. Part of the crate `encode`, whose rules hold here.
 
-use super::{make_room, needs_attention, now, own, Own, Recorder, RecorderPtr};
+use super::recorder::Place;
+use super::{clock, make_room, needs_attention, now, own, Own, Recorder, RecorderPtr};
 use crate::abi::events::fault::class::MappingClass;
 use crate::abi::events::fault::map::{Map, MapFile, Protection};
 use crate::abi::events::fault::LATENCY_MAX_NS;
@@ -50,50 +51,91 @@ fn has_room(recorder: RecorderPtr, own: &mut Own, records: u64) -> bool {
     !needs_attention(own) || make_room(recorder, own, records)
 }
 
-/// The two records of a fault, with the time that `rest` is told and that both have.
+/// What has no beginning: the time since then is 0.
+const NO_BEGINNING: u64 = u64::MAX;
+
+/// The two records of a fault, both with the time of now, of which the latency since `began` goes into word 3 of the first with
+/// `counts`. `who` is its word 1, and `result` goes into word 2 of the second. `ATTEND` is false where `Room::needs_attention`
+/// is. True: mappings are to be recorded again. It has to be the last thing that is done.
 #[inline(always)]
-fn write_pair(recorder: RecorderPtr, own: &mut Own, kind: Kind, rest: impl FnOnce(u64) -> [u64; 3], second: [u64; 3]) {
+fn write_pair<const ATTEND: bool>(
+    recorder: RecorderPtr,
+    own: &mut Own,
+    kind: Kind,
+    fault: &RawFault,
+    who: u64,
+    result: u64,
+    (began, counts): (u64, u64),
+) -> bool {
     let words = recorder.words();
     words.count(word::FAULTS, 1);
-    if !has_room(recorder, own, 2) {
-        return;
+    if ATTEND && !make_room(recorder, own, 2) {
+        return false;
     }
-    let [first_place, second_place] = [(); 2].map(|()| {
-        let position = own.writer.reserve(&words);
-        own.writer.advance(position);
-        recorder.place(position)
-    });
-    let time = now();
-    let [w1, w2, w3] = rest(time);
-    first_place.store(0, head(kind, time));
-    first_place.store(1, w1);
-    first_place.store(2, w2);
-    first_place.store(3, w3);
-    let [w1, w2, w3] = second;
-    second_place.store(0, head(Kind::FaultPlace, time));
-    second_place.store(1, w1);
-    second_place.store(2, w2);
-    second_place.store(3, w3);
-    own.writer.commit(&words);
+    let position = own.writer.reserve_many(&words, 2);
+    let [first, second] = places(recorder, position);
+    // One after the other, and the clock last: so little has to be kept meanwhile.
+    first.store(1, who);
+    first.store(2, fault.place);
+    second.store(1, fault.ip);
+    second.store(2, fault.mapping | result);
+    second.store(3, fault.page);
+    if !clock::quick(|time| store_time([&first, &second], kind, time, began, counts)) {
+        return finish_pair(recorder, position, kind, began, counts);
+    }
+    commit_pair(recorder, own, position)
 }
 
-/// Whether a quarter of the ring has been written since the last time that this was true. Mappings are then to be recorded
-/// again, before the oldest records of them are overwritten.
+/// The end of [`write_pair`] where the kernel's own clock has to be called. Out of the way, so that no register has to be saved
+/// where it has not.
+#[cold]
+#[inline(never)]
+fn finish_pair(recorder: RecorderPtr, position: u64, kind: Kind, began: u64, counts: u64) -> bool {
+    let [first, second] = places(recorder, position);
+    store_time([&first, &second], kind, now(), began, counts);
+    // SAFETY: As for the only caller, which has come to its end.
+    commit_pair(recorder, unsafe { own(&recorder.own) }, position)
+}
+
 #[inline(always)]
-fn renews(recorder: RecorderPtr, own: &Own, renewal: &mut u64) -> bool {
-    let position = own.writer.position();
-    let renews = position >= *renewal;
+fn places(recorder: RecorderPtr, position: u64) -> [Place; 2] {
+    [recorder.place(position), recorder.place(position.wrapping_add(1))]
+}
+
+#[inline(always)]
+fn store_time([first, second]: [&Place; 2], kind: Kind, time: u64, began: u64, counts: u64) {
+    // The clock may step back a little between CPUs.
+    let latency = time.saturating_sub(began).min(LATENCY_MAX_NS);
+    first.store(0, head(kind, time));
+    first.store(3, latency | counts);
+    second.store(0, head(Kind::FaultPlace, time));
+}
+
+/// Lets readers have the two records at `position`. Whether a quarter of the ring has been written since the last time that this
+/// was true: mappings are then to be recorded again, before the oldest records of them are overwritten.
+#[inline(always)]
+fn commit_pair(recorder: RecorderPtr, own: &mut Own, position: u64) -> bool {
+    let words = recorder.words();
+    own.writer.advance(position.wrapping_add(1));
+    own.writer.commit(&words);
+    let renews = position >= own.renewal;
     if renews {
-        *renewal = position.wrapping_add(recorder.words().records() / 4);
+        own.renewal = position.wrapping_add(words.records() / 4);
     }
     renews
+}
+
+/// The time, as records have it.
+#[no_mangle]
+extern "C" fn mp3_trace_now() -> u64 {
+    now()
 }
 
 /// An attempt has ended. `who` is word 1, `counts` the counts in word 3, `result` the bits of word 2 of the second record.
 ///
 /// # Safety
 ///
-/// Called by fault.c only, on the recorder's CPU, with interrupts off and the CPU's own `renewal`.
+/// Called by fault.c only, on the recorder's CPU, with interrupts off.
 #[no_mangle]
 unsafe extern "C" fn mp3_trace_fault(
     recorder: *const Recorder,
@@ -101,20 +143,45 @@ unsafe extern "C" fn mp3_trace_fault(
     who: u64,
     counts: u64,
     result: u64,
-    renewal: *mut u64,
 ) -> bool {
     // SAFETY: The caller promises it.
-    let (recorder, fault, renewal) = unsafe { (RecorderPtr::new(recorder), &*fault, &mut *renewal) };
-    // SAFETY: As above.
+    unsafe {
+        let (recorder, fault) = (RecorderPtr::new(recorder), &*fault);
+        let own = own(&recorder.own);
+        if needs_attention(own) {
+            // Its own view of `own` follows this one, which ends here.
+            return attend_fault(recorder, fault, who, counts, result);
+        }
+        write_fault::<false>(recorder, own, fault, who, counts, result)
+    }
+}
+
+/// As [`mp3_trace_fault`], where there is more to do than to write.
+///
+/// # Safety
+///
+/// As for [`mp3_trace_fault`].
+#[cold]
+#[inline(never)]
+unsafe fn attend_fault(recorder: RecorderPtr, fault: &RawFault, who: u64, counts: u64, result: u64) -> bool {
+    if recorder.is_none() {
+        return false;
+    }
+    // SAFETY: The caller promises it.
     let own = unsafe { own(&recorder.own) };
-    let rest = |time: u64| {
-        let latency = time.wrapping_sub(fault.began);
-        // The fast clock may step back a little between CPUs.
-        let latency = if latency > i64::MAX as u64 { 0 } else { latency.min(LATENCY_MAX_NS) };
-        [who, fault.place, latency | counts]
-    };
-    write_pair(recorder, own, Kind::Fault, rest, [fault.ip, fault.mapping | result, fault.page]);
-    renews(recorder, own, renewal)
+    write_fault::<true>(recorder, own, fault, who, counts, result)
+}
+
+#[inline(always)]
+fn write_fault<const ATTEND: bool>(
+    recorder: RecorderPtr,
+    own: &mut Own,
+    fault: &RawFault,
+    who: u64,
+    counts: u64,
+    result: u64,
+) -> bool {
+    write_pair::<ATTEND>(recorder, own, Kind::Fault, fault, who, result, (fault.began, counts))
 }
 
 /// An attempt begins, and its end is not asked for.
@@ -123,20 +190,40 @@ unsafe extern "C" fn mp3_trace_fault(
 ///
 /// As for [`mp3_trace_fault`].
 #[no_mangle]
-unsafe extern "C" fn mp3_trace_fault_entry(
-    recorder: *const Recorder,
-    fault: *const RawFault,
-    renewal: *mut u64,
-) -> bool {
-    const COUNT: u64 = 0xfff;
+unsafe extern "C" fn mp3_trace_fault_entry(recorder: *const Recorder, fault: *const RawFault) -> bool {
     // SAFETY: The caller promises it.
-    let (recorder, fault, renewal) = unsafe { (RecorderPtr::new(recorder), &*fault, &mut *renewal) };
-    // SAFETY: As above.
+    unsafe {
+        let (recorder, fault) = (RecorderPtr::new(recorder), &*fault);
+        let own = own(&recorder.own);
+        if needs_attention(own) {
+            // Its own view of `own` follows this one, which ends here.
+            return attend_fault_entry(recorder, fault);
+        }
+        write_fault_entry::<false>(recorder, own, fault)
+    }
+}
+
+/// As [`mp3_trace_fault_entry`], where there is more to do than to write.
+///
+/// # Safety
+///
+/// As for [`mp3_trace_fault`].
+#[cold]
+#[inline(never)]
+unsafe fn attend_fault_entry(recorder: RecorderPtr, fault: &RawFault) -> bool {
+    if recorder.is_none() {
+        return false;
+    }
+    // SAFETY: The caller promises it.
     let own = unsafe { own(&recorder.own) };
+    write_fault_entry::<true>(recorder, own, fault)
+}
+
+#[inline(always)]
+fn write_fault_entry<const ATTEND: bool>(recorder: RecorderPtr, own: &mut Own, fault: &RawFault) -> bool {
+    const COUNT: u64 = 0xfff;
     let counts = (u64::from(fault.minor) & COUNT) << 40 | (u64::from(fault.major) & COUNT) << 52;
-    let rest = |_| [fault.who, fault.place, counts];
-    write_pair(recorder, own, Kind::FaultEntry, rest, [fault.ip, fault.mapping, fault.page]);
-    renews(recorder, own, renewal)
+    write_pair::<ATTEND>(recorder, own, Kind::FaultEntry, fault, fault.who, 0, (NO_BEGINNING, counts))
 }
 
 /// A mapping. False: there was no room.

@@ -151,6 +151,8 @@ pub(crate) struct OpenIrq {
 pub(crate) struct Own {
     pub(crate) writer: Writer<EVENT_WORDS>,
     pub(crate) room: Room,
+    /// The position at which the mappings of page faults are to be recorded again.
+    pub(crate) renewal: u64,
     /// The voluntary switches that the running thread had when it came.
     pub(crate) voluntary_before: u64,
     pub(crate) irq_depth: usize,
@@ -196,6 +198,7 @@ impl Recorder {
             own: UnsafeCell::new(Own {
                 writer,
                 room: Room::new(watermark, limit),
+                renewal: 0,
                 voluntary_before: 0,
                 irq_depth: 0,
                 irqs: [OpenIrq::default(); IRQ_DEPTH],
@@ -213,6 +216,7 @@ impl Recorder {
             own: UnsafeCell::new(Own {
                 writer: Writer::NONE,
                 room: Room::NONE,
+                renewal: u64::MAX,
                 voluntary_before: 0,
                 irq_depth: IRQ_DEPTH,
                 irqs: [OpenIrq { irq: 0, began: 0, nested: 0 }; IRQ_DEPTH],
