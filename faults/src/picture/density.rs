@@ -9,13 +9,9 @@ use plot::layer::Layer;
 use plot::palette::RGBColor;
 use plot::raster::ZOOM;
 
-/// Up to so many faults are drawn as dots of several pixels.
-const DOTS: usize = 20_000;
-/// The width of a dot, in pixels.
-const DOT: usize = 4;
-/// The opacity of a pixel with one fault, where others have many; of dots, which stand alone.
-const FAINTEST: f64 = 0.45;
-const FAINTEST_DOT: f64 = 0.8;
+/// Up to so many faults: the width of a dot in pixels, and the opacity of one that stands alone where others lie on each other. Few
+/// dots stand alone, and have to be seen; of many, the opacity has to tell how many there are.
+const DOTS: [(usize, usize, f64); 4] = [(20_000, 4, 0.8), (60_000, 3, 0.75), (250_000, 2, 0.65), (usize::MAX, 1, 0.45)];
 
 /// Where a point lies: column and row.
 fn pixel(picture: &Picture, layout: &Layout, point: Point, columns: usize) -> Option<(usize, usize)> {
@@ -41,7 +37,8 @@ pub fn layer(picture: &Picture, layout: &Layout, top: f64) -> Layer {
             *count += 1;
         }
     }
-    let dot = if picture.points.len() <= DOTS { DOT } else { 1 };
+    let of_so_many = DOTS.into_iter().find(|(most, ..)| picture.points.len() <= *most);
+    let (_, dot, faintest) = of_so_many.unwrap_or(DOTS[0]);
     let mut cells: Vec<(u32, u8)> = vec![(0, u8::MAX); columns * rows];
     for point in &picture.points {
         let Some((column, row)) = pixel(picture, layout, *point, columns) else { continue };
@@ -57,7 +54,6 @@ pub fn layer(picture: &Picture, layout: &Layout, top: f64) -> Layer {
             }
         }
     }
-    let faintest = if dot > 1 { FAINTEST_DOT } else { FAINTEST };
     let most = cells.iter().map(|(count, _)| *count).max().unwrap_or(0).max(1);
     let scale = f64::from(most + 1).ln() - 2_f64.ln();
     let pixels = cells.into_iter().map(|(count, kind)| {
