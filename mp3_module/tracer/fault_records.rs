@@ -55,7 +55,7 @@ fn has_room(recorder: RecorderPtr, own: &mut Own, records: u64) -> bool {
 const NO_BEGINNING: u64 = u64::MAX;
 
 /// The two records of a fault, both with the time of now, of which the latency since `began` goes into word 3 of the first with
-/// `counts`. `who` is its word 1, and `result` goes into word 2 of the second. `ATTEND` is false where `Room::needs_attention`
+/// `counts`. `who` is its word 1, and `result` goes into word 2 of the second. `ATTEND` is false where [`needs_attention`]
 /// is. True: mappings are to be recorded again. It has to be the last thing that is done.
 #[inline(always)]
 fn write_pair<const ATTEND: bool>(

@@ -14,6 +14,7 @@ mod fuzz;
 mod harness;
 mod injection;
 mod kmemleak;
+mod null_blk;
 mod planted;
 mod process;
 mod programs;

@@ -2,7 +2,7 @@
 # The parts of the guest that are the same for every run: the kernel's image, busybox, a few of the kernel's modules.
 
 # What vm/run may load besides mp3.ko; their dependencies follow.
-GUEST_MODULES=(virtio_blk zram overlay)
+GUEST_MODULES=(virtio_blk zram overlay null_blk)
 # What the guest loads first, to reach vm/run: kernels for virtual machines have it built in.
 GUEST_BOOT_MODULES=(virtio_pci virtio_console)
 

@@ -36,22 +36,21 @@ tests![
     what_the_kernel_touches_for_a_process_is_marked,
     a_page_of_another_process_belongs_to_that_ones_mapping,
     an_access_that_is_refused_is_recorded_with_its_signal,
-    major_faults_take_as_long_as_the_disk,
 ];
 
-const PAGE: usize = Pages::BYTES;
+pub const PAGE: usize = Pages::BYTES;
 const HUGE: usize = 2 << 20;
 
 /// Stores a byte. Not inlined, so that the address of the code is known.
 #[inline(never)]
-fn store(address: usize) {
+pub fn store(address: usize) {
     // SAFETY: Callers give an address of theirs, or die of it.
     unsafe { (address as *mut u8).write_volatile(1) };
 }
 
 /// Loads a byte.
 #[inline(never)]
-fn load(address: usize) -> u8 {
+pub fn load(address: usize) -> u8 {
     // SAFETY: As above.
     unsafe { (address as *const u8).read_volatile() }
 }
@@ -61,7 +60,7 @@ fn is_in(ip: u64, function: usize) -> bool {
     (function as u64..function as u64 + 64).contains(&ip)
 }
 
-fn anonymous(length: usize, flags: MapFlags) -> usize {
+pub fn anonymous(length: usize, flags: MapFlags) -> usize {
     let length = NonZeroUsize::new(length).expect("not 0");
     let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: A new mapping, at an address of the kernel's choice, replaces nothing.
@@ -69,16 +68,16 @@ fn anonymous(length: usize, flags: MapFlags) -> usize {
 }
 
 /// What a child has done, and what it has told of its addresses.
-struct Planted {
-    seen: Seen,
-    words: Vec<usize>,
+pub struct Planted {
+    pub seen: Seen,
+    pub words: Vec<usize>,
     pid: i32,
     /// Its `/proc/PID/maps` when it was done.
     maps: String,
 }
 
 /// Runs `body` in a child from beginning to end under a session, with words that it can leave its addresses in.
-fn plant(kinds: Kinds, body: impl FnOnce(&Shared)) -> Result<Planted> {
+pub fn plant(kinds: Kinds, body: impl FnOnce(&Shared)) -> Result<Planted> {
     let shared = Shared::new()?;
     let mut child = Child::spawn(|parent: &mut Parent| {
         parent.wait();
@@ -101,13 +100,13 @@ fn plant(kinds: Kinds, body: impl FnOnce(&Shared)) -> Result<Planted> {
     Ok(Planted { seen, words, pid, maps })
 }
 
-fn tell(shared: &Shared, index: usize, address: usize) {
+pub fn tell(shared: &Shared, index: usize, address: usize) {
     shared[index].store(address as u64, Ordering::Release);
 }
 
 impl Planted {
     /// The faults at an address, in their order, of which there must be as many kinds as given.
-    fn kinds(&self, address: usize, kinds: &[FaultKind]) -> Result<Vec<Whole>> {
+    pub fn kinds(&self, address: usize, kinds: &[FaultKind]) -> Result<Vec<Whole>> {
         let faults = self.seen.at(address);
         let found: Vec<_> = faults.iter().map(Whole::kind).collect();
         ensure!(found == kinds, "{found:?} at {address:#x}, not {kinds:?}: {faults:#?}");
@@ -522,51 +521,5 @@ fn an_access_that_is_refused_is_recorded_with_its_signal() -> Outcome {
             ensure!(faults.is_empty(), "{faults:?}");
         }
     }
-    Ok(())
-}
-
-/// `null_blk`, a disk that answers after a time of our choice.
-fn major_faults_take_as_long_as_the_disk() -> Outcome {
-    const PAGES: usize = 30;
-    const DISK: Duration = Duration::from_millis(10);
-    let parameters =
-        format!("nr_devices=1 queue_mode=2 irqmode=2 completion_nsec={} memory_backed=1 gb=1", DISK.as_nanos());
-    if shell(&format!(
-        "rmmod null_blk 2>/dev/null; insmod /root/configfs.ko 2>/dev/null; insmod /root/null_blk.ko {parameters}"
-    ))
-    .is_err()
-    {
-        return Err(Skip("the guest has no null_blk (vm/run --add null_blk.ko --add configfs.ko)").into());
-    }
-    let file = fs::OpenOptions::new().read(true).open("/dev/nullb0")?;
-    let _module = Module::load("")?;
-    let length = NonZeroUsize::new(PAGES * PAGE).context("a length")?;
-    let planted = plant(Kinds::FAULTS, |shared| {
-        let (rights, flags) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
-        // SAFETY: A new mapping, at an address of the kernel's choice, replaces nothing.
-        let start = unsafe { mmap(None, length, rights, flags, &file, 0) }.expect("a mapping");
-        // SAFETY: The range is ours.
-        unsafe { madvise(start, length.get(), MmapAdvise::MADV_RANDOM) }.expect("advice");
-        tell(shared, 0, start.as_ptr().addr());
-        for page in 0..PAGES {
-            load(start.as_ptr().addr() + page * PAGE);
-        }
-    })?;
-    let mut latencies = vec![];
-    for page in 0..PAGES {
-        let [fault] = planted.kinds(planted.words[0] + page * PAGE, &[FaultKind::FileMajor])?[..] else { bail!("one") };
-        ensure!(fault.outcome == End::Major && fault.latency_ns() >= DISK.as_nanos() as u64, "{fault:?}");
-        latencies.push(fault.latency_ns());
-    }
-    latencies.sort_unstable();
-    let median = latencies[PAGES / 2];
-    println!(
-        "    {PAGES} major faults on a disk of {DISK:?}: {} us in the median, {} at least, {} at most",
-        median / 1000,
-        latencies[0] / 1000,
-        latencies[PAGES - 1] / 1000
-    );
-    drop(file);
-    shell("rmmod null_blk")?;
     Ok(())
 }
