@@ -17,7 +17,6 @@ use crate::view::View;
 use anyhow::{bail, Context};
 use client::output::Output;
 use client::signals::Signals;
-use format::utc::Utc;
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io;
@@ -29,7 +28,7 @@ use trace::filter::Filter;
 use trace::live::{now, Pace};
 use trace::patient::Patient;
 use trace::table::{Out, Writer};
-use trace::time::ns;
+use trace::time::{ns, Intervals};
 
 /// Does what the command line says; the exit status.
 ///
@@ -85,19 +84,15 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
         None => {}
     }
     let end = common.duration.map(|duration| Instant::now() + duration);
-    let interval = common.interval.map(|interval| ns(interval).max(1));
-    let mut next_report = interval.map(|interval| began + interval);
+    let mut intervals = Intervals::new(common.interval, Some(began));
     let mut status = None;
     loop {
         let until = feed.next(LOOK, |item| take(&mut session, item, &mut out))?;
         session.tick(until);
-        if let (Some(at), Some(interval)) = (next_report, interval) {
-            if session.state.now >= at {
-                session.report(&mut out)?;
-                session.restart();
-                out.note("");
-                next_report = Some(at + interval * (1 + (session.state.now - at) / interval));
-            }
+        if intervals.has_ended(session.state.now) {
+            session.report(&mut out)?;
+            session.restart();
+            out.note("");
         }
         out.pump()?;
         if let Some(gate) = &mut command {
@@ -148,8 +143,8 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned().context("standard output")?);
     let mut out = Writer::new(Output::new(stdout, &signals)?, common.format());
     let mut session = Session::new(view, filter, recording.has_switches(), Symbols::new(false));
-    let interval = common.interval.map(|interval| ns(interval).max(1));
-    let (mut next_report, mut is_first) = (None, true);
+    let mut intervals = Intervals::new(common.interval, None);
+    let mut is_first = true;
     while let Some(mut part) = recording.next_part()? {
         if std::mem::take(&mut is_first) {
             session.state = std::mem::take(&mut part.checkpoint);
@@ -157,14 +152,10 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
         part.names.iter().for_each(|(pid, text)| session.symbols.add_jit(*pid, text));
         let mut reported = Ok(());
         part.each(|item| {
-            if let (Some(interval), Item::Event(timed)) = (interval, &item) {
-                let at = *next_report.get_or_insert(timed.ns + interval);
-                if timed.ns >= at && reported.is_ok() {
-                    reported = session.report(&mut out);
-                    session.restart();
-                    out.note("");
-                    next_report = Some(at + interval * (1 + (timed.ns - at) / interval));
-                }
+            if matches!(&item, Item::Event(timed) if intervals.has_ended(timed.ns)) && reported.is_ok() {
+                reported = session.report(&mut out);
+                session.restart();
+                out.note("");
             }
             take(&mut session, item, &mut out);
         });
@@ -176,18 +167,7 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     }
     session.finish(&mut out);
     session.report(&mut out)?;
-    let header = recording.header();
-    let start = Utc::from_unix_ns(header.start_realtime_ns);
-    out.note(&format!(
-        "recorded on {}, Linux {}, {} CPUs, from {start}: {:.3} s",
-        header.host,
-        header.kernel,
-        header.cpus,
-        session.state.elapsed() as f64 / 1e9
-    ));
-    if let Some(which) = &header.filter {
-        out.note(&format!("only {which} were recorded"));
-    }
+    recording.header().words(session.state.elapsed()).iter().for_each(|line| out.note(line));
     if let Some(end) = recording.ending() {
         out.note(&end);
     }

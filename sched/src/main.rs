@@ -3,20 +3,8 @@
 //! `sched`: what the scheduler does.
 
 use clap::Parser;
-use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sched::run::run(sched::cli::Cli::parse()).unwrap_or_else(|error| {
-        let is_broken_pipe = error
-            .chain()
-            .filter_map(|cause| cause.downcast_ref::<io::Error>())
-            .any(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        if is_broken_pipe {
-            // Its reader has read enough.
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("sched: {error:#}");
-        ExitCode::FAILURE
-    })
+    trace::command::exit("sched", sched::run::run(sched::cli::Cli::parse()))
 }

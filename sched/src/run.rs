@@ -18,7 +18,6 @@ use client::device::Device;
 use client::output::Output;
 use client::signals::Signals;
 use client::trace::TraceOptions;
-use format::utc::Utc;
 use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io;
@@ -31,7 +30,7 @@ use trace::live::{now, Live, Pace, LOOK};
 use trace::patient::Patient;
 use trace::recording;
 use trace::table::{Out, Writer};
-use trace::time::ns;
+use trace::time::{ns, Intervals};
 
 /// Tables in shorter intervals than this need events sooner than a relaxed pace has them.
 const RELAXED_INTERVAL: Duration = Duration::from_secs(2);
@@ -120,7 +119,7 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     // Before any event: an origin that moved as late events arrive would make their times inconsistent.
     session.state.start = Some(began);
     let end = common.duration.map(|duration| Instant::now() + duration);
-    let mut next_report = common.interval.map(|interval| live.start_boottime_ns() + ns(interval));
+    let mut intervals = Intervals::new(common.interval, Some(live.start_boottime_ns()));
     if end.is_none() && child.is_none() {
         eprintln!("sched: tracing {} CPUs; SIGINT (Ctrl-C) ends it", live.cpus());
     }
@@ -128,13 +127,10 @@ fn watch_live(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     loop {
         let until = live.next(LOOK, |timed| session.take(timed, &mut out))?;
         session.tick(until, &mut out);
-        if let (Some(at), Some(interval)) = (next_report, common.interval) {
-            if session.state.now >= at {
-                session.report(&mut out);
-                session.restart();
-                out.note("");
-                next_report = Some(at + ns(interval).max(1) * (1 + (session.state.now - at) / ns(interval).max(1)));
-            }
+        if intervals.has_ended(session.state.now) {
+            session.report(&mut out);
+            session.restart();
+            out.note("");
         }
         out.pump()?;
         if let Some(child) = &mut child {
@@ -176,21 +172,16 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let mut out = Writer::new(Output::new(stdout, &signals)?, common.format());
     let mut session = Session::new(make(args, filter(common)));
     let mut is_first = true;
-    let interval = common.interval.map(ns);
-    let mut next_report = None;
+    let mut intervals = Intervals::new(common.interval, None);
     while let Some(chunk) = reader.next_chunk().with_context(|| path.display().to_string())? {
         if std::mem::take(&mut is_first) {
             session.state = chunk.checkpoint;
         }
         for timed in &chunk.events {
-            if let Some(interval) = interval {
-                let at = *next_report.get_or_insert(timed.ns + interval);
-                if timed.ns >= at {
-                    session.report(&mut out);
-                    session.restart();
-                    out.note("");
-                    next_report = Some(at + interval * (1 + (timed.ns - at) / interval.max(1)));
-                }
+            if intervals.has_ended(timed.ns) {
+                session.report(&mut out);
+                session.restart();
+                out.note("");
             }
             session.take(timed, &mut out);
             session.tick(timed.ns, &mut out);
@@ -201,17 +192,7 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
         }
     }
     session.report(&mut out);
-    let start = Utc::from_unix_ns(header.start_realtime_ns);
-    out.note(&format!(
-        "recorded on {}, Linux {}, {} CPUs, from {start}: {:.3} s",
-        header.host,
-        header.kernel,
-        header.cpus,
-        session.state.elapsed() as f64 / 1e9
-    ));
-    if let Some(which) = &header.filter {
-        out.note(&format!("only {which} were recorded"));
-    }
+    header.words(session.state.elapsed()).iter().for_each(|line| out.note(line));
     if missing & Kinds::NONE.with(Kind::Irq).0 != 0 {
         out.note("interrupts were not recorded (record --interrupts)");
     }

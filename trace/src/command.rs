@@ -4,6 +4,7 @@
 
 use anyhow::Context;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
@@ -26,6 +27,18 @@ pub fn spawn(command: &[OsString]) -> anyhow::Result<Option<Child>> {
     // The library gives the child an empty signal mask and the usual SIGPIPE.
     let child = Command::new(program).args(arguments).spawn();
     Ok(Some(child.with_context(|| format!("cannot run {}", program.to_string_lossy()))?))
+}
+
+/// The exit status of `program`, whose error is told. That its reader has read enough is none.
+pub fn exit(program: &str, done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        let mut errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        if errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{program}: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The exit status of a command, as a shell gives it.

@@ -2,6 +2,8 @@
 
 //! Counts of times by length, from 1 ns to centuries in fixed memory, to better than 1.6 %.
 
+use crate::table::Value;
+
 /// Buckets for each power of two: 2^6, so that a bucket is at most a 64th of its value wide.
 const SUB_BITS: u32 = 6;
 
@@ -109,6 +111,15 @@ impl Histogram {
             }
         }
         octaves
+    }
+
+    /// The octaves as rows of a table of what is called `name`: name, from, to, count, share and a bar of that length.
+    pub fn rows<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Vec<Value>> + 'a {
+        self.octaves().into_iter().map(move |(from, to, count)| {
+            let share = count as f64 / self.count as f64;
+            let bar = "#".repeat((share * 50.0).ceil() as usize);
+            vec![name.into(), from.into(), to.into(), count.into(), share.into(), bar.into()]
+        })
     }
 }
 

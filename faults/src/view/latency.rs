@@ -308,17 +308,7 @@ impl View for Latency {
         out.note("");
         let mut octaves = Table::new(&HISTOGRAM);
         for (kind, OfKind { histogram, .. }) in &self.kinds {
-            for (from, to, count) in histogram.octaves() {
-                let share = count as f64 / histogram.count() as f64;
-                octaves.rows.push(vec![
-                    kind.name().into(),
-                    from.into(),
-                    to.into(),
-                    count.into(),
-                    share.into(),
-                    "#".repeat((share * 50.0).ceil() as usize).into(),
-                ]);
-            }
+            octaves.rows.extend(histogram.rows(kind.name()));
         }
         out.table(&octaves);
         if self.untimed > 0 {

@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use trace::state::State;
-use trace::table::{column, Column, Out, Schema, Table, Unit, Value};
+use trace::table::{column, Out, Schema, Table, Unit, Value};
 use trace::task::Comm;
 
 /// What rows are.
@@ -29,99 +29,62 @@ pub enum By {
     Kind,
 }
 
-const COUNT: Column = column("faults", "faults", Unit::Count);
-const SHARE: Column = column("share", "%", Unit::Share);
-const MAJOR: Column = column("major", "major", Unit::Count);
-const TIME: Column = column("time_ns", "ms", Unit::Time);
-const TIME_SHARE: Column = column("time_share", "% of time", Unit::Share);
-const MEAN: Column = column("mean_ns", "mean us", Unit::Micros);
-const MAX: Column = column("max_ns", "worst us", Unit::Micros);
+/// A table: the columns that all have, and its own.
+macro_rules! schema {
+    ($name:literal, $($own:expr),+ $(,)?) => {
+        Schema {
+            name: $name,
+            columns: &[
+                column("faults", "faults", Unit::Count),
+                column("share", "%", Unit::Share),
+                column("major", "major", Unit::Count),
+                column("time_ns", "ms", Unit::Time),
+                column("time_share", "% of time", Unit::Share),
+                column("mean_ns", "mean us", Unit::Micros),
+                column("max_ns", "worst us", Unit::Micros),
+                $($own),+
+            ],
+        }
+    };
+}
 
 /// A row a mapping. A file is one, however many processes map it; anonymous memory is that of its process.
-pub const MAPPING: Schema = Schema {
-    name: "top_mapping",
-    columns: &[
-        COUNT,
-        SHARE,
-        MAJOR,
-        TIME,
-        TIME_SHARE,
-        MEAN,
-        MAX,
-        column("processes", "processes", Unit::Count),
-        column("pid", "PID", Unit::Id),
-        column("comm", "command", Unit::Text),
-        column("start", "from", Unit::Text),
-        column("end", "to", Unit::Text),
-        column("mapping", "mapping", Unit::Text),
-    ],
-};
+pub const MAPPING: Schema = schema![
+    "top_mapping",
+    column("processes", "processes", Unit::Count),
+    column("pid", "PID", Unit::Id),
+    column("comm", "command", Unit::Text),
+    column("start", "from", Unit::Text),
+    column("end", "to", Unit::Text),
+    column("mapping", "mapping", Unit::Text),
+];
 
 /// A row a function.
-pub const FUNCTION: Schema = Schema {
-    name: "top_function",
-    columns: &[
-        COUNT,
-        SHARE,
-        MAJOR,
-        TIME,
-        TIME_SHARE,
-        MEAN,
-        MAX,
-        column("module", "program or library", Unit::Text),
-        column("function", "function", Unit::Text),
-    ],
-};
+pub const FUNCTION: Schema = schema![
+    "top_function",
+    column("module", "program or library", Unit::Text),
+    column("function", "function", Unit::Text),
+];
 
 /// A row a line of source.
-pub const LINE: Schema = Schema {
-    name: "top_line",
-    columns: &[
-        COUNT,
-        SHARE,
-        MAJOR,
-        TIME,
-        TIME_SHARE,
-        MEAN,
-        MAX,
-        column("line", "line", Unit::Text),
-        column("function", "function", Unit::Text),
-    ],
-};
+pub const LINE: Schema =
+    schema!["top_line", column("line", "line", Unit::Text), column("function", "function", Unit::Text)];
 
 /// A row a thread.
-pub const THREAD: Schema = Schema {
-    name: "top_thread",
-    columns: &[
-        COUNT,
-        SHARE,
-        MAJOR,
-        TIME,
-        TIME_SHARE,
-        MEAN,
-        MAX,
-        column("pid", "PID", Unit::Id),
-        column("tid", "TID", Unit::Id),
-        column("comm", "thread", Unit::Text),
-    ],
-};
+pub const THREAD: Schema = schema![
+    "top_thread",
+    column("pid", "PID", Unit::Id),
+    column("tid", "TID", Unit::Id),
+    column("comm", "thread", Unit::Text),
+];
 
 /// A row a kind.
-pub const KIND: Schema = Schema {
-    name: "top_kind",
-    columns: &[
-        COUNT,
-        SHARE,
-        MAJOR,
-        TIME,
-        TIME_SHARE,
-        MEAN,
-        MAX,
-        column("kind", "kind", Unit::Text),
-        column("access", "access", Unit::Text),
-        column("by_kernel", "by", Unit::Text),
-    ],
-};
+pub const KIND: Schema = schema![
+    "top_kind",
+    column("kind", "kind", Unit::Text),
+    column("access", "access", Unit::Text),
+    column("by_kernel", "by", Unit::Text),
+];
 
 /// A mapping: a file by its name; memory of one process by its address space and where it begins too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -162,7 +125,7 @@ impl Top {
         Top { by, rows, ..Top::default() }
     }
 
-    /// The cells that all tables begin with.
+    /// The cells that all tables begin with: the columns of `schema`.
     fn cells(&self, sums: &Sums) -> Vec<Value> {
         let timed = self.all.ns > 0;
         let time = |value: u64| if timed { Value::Int(value) } else { Value::None };

@@ -202,12 +202,12 @@ impl Wss {
         let most = self.stretches.iter().map(|stretch| stretch.touched + stretch.again).max().unwrap_or(0).max(1);
         for (index, stretch) in self.stretches.iter().enumerate() {
             in_all += stretch.touched;
-            let from = index as u64 * self.stretch_ns;
+            let from = (index as u64).saturating_mul(self.stretch_ns);
             let length = |count: u64| (count as f64 / most as f64 * 40.0).ceil() as usize;
             let bar = "+".repeat(length(stretch.touched)) + &"o".repeat(length(stretch.again));
             table.rows.push(vec![
                 from.into(),
-                (from + self.stretch_ns).into(),
+                from.saturating_add(self.stretch_ns).into(),
                 stretch.touched.into(),
                 in_all.into(),
                 stretch.again.into(),
@@ -253,7 +253,7 @@ impl Wss {
 
     /// What must be known to read the tables.
     fn limits(&self, out: &mut dyn Out) {
-        out.note("a page is counted as touched when it faults first; uses without a fault are not seen: all of this are lower bounds");
+        out.note("a page is counted as touched when it faults first; uses without a fault are not seen: these are lower bounds");
         if self.distances.count() > 0 {
             out.note(
                 "a page comes back after the kernel evicted it, but also after madvise(MADV_DONTNEED), truncation or a new mapping \

@@ -280,17 +280,7 @@ impl View for Latency {
         out.note("");
         let mut octaves = Table::new(&HISTOGRAM);
         for (cause, histogram) in &self.histograms {
-            for (from, to, count) in histogram.octaves() {
-                let share = count as f64 / histogram.count() as f64;
-                octaves.rows.push(vec![
-                    cause.name().into(),
-                    from.into(),
-                    to.into(),
-                    count.into(),
-                    share.into(),
-                    "#".repeat((share * 50.0).ceil() as usize).into(),
-                ]);
-            }
+            octaves.rows.extend(histogram.rows(cause.name()));
         }
         out.table(&octaves);
     }

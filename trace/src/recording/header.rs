@@ -5,6 +5,7 @@
 use super::FAMILY;
 use crate::live::{clock, now, Live};
 use client::trace::TraceOptions;
+use format::utc::Utc;
 use nix::sys::utsname::uname;
 use nix::time::ClockId;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,20 @@ impl Header {
             kinds: options.kinds.0,
             filter,
         }
+    }
+
+    /// The lines that every report of the recording ends with; `length_ns` is from its beginning to its last event.
+    pub fn words(&self, length_ns: u64) -> Vec<String> {
+        let start = Utc::from_unix_ns(self.start_realtime_ns);
+        let mut words = vec![format!(
+            "recorded on {}, Linux {}, {} CPUs, from {start}: {:.3} s",
+            self.host,
+            self.kernel,
+            self.cpus,
+            length_ns as f64 / 1e9
+        )];
+        words.extend(self.filter.as_ref().map(|which| format!("only {which} were recorded")));
+        words
     }
 
     /// Writes the beginning of a file.
