@@ -267,6 +267,16 @@ fn rows(timed: &Timed) -> Vec<(&'static Schema, Vec<Cell>)> {
             (&COUNTS, cells![e.switches, e.voluntary, e.from_idle, e.wakings, e.migrations, e.interrupts, e.dropped])
         }
         What::Event(Event::Exec(_) | Event::Text(_) | Event::SnapshotEnd(_)) => return vec![],
+        // Page faults are a matter of `faults`.
+        What::Event(
+            Event::Fault(_)
+            | Event::FaultPlace(_)
+            | Event::FaultEntry(_)
+            | Event::FaultSignal(_)
+            | Event::FaultTotals(_)
+            | Event::Map(_)
+            | Event::MapFile(_),
+        ) => return vec![],
     };
     vec![row]
 }

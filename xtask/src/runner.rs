@@ -53,7 +53,7 @@ impl Runner {
                     "host: the programs and what they share (cargo test)",
                     "host",
                     3600,
-                    "vm/cargo test --workspace --no-fail-fast",
+                    "vm/cargo test --workspace --features sched/full,faults/full --no-fail-fast",
                 ),
                 Runner::new(
                     "host: the protocols of shared memory, model-checked (loom)",
@@ -126,7 +126,7 @@ impl Runner {
         const GUEST_TESTS: &str = "out/vm/mp3-tests";
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
         match self.list {
-            "host" => Some(words("vm/cargo test --workspace -- --list")),
+            "host" => Some(words("vm/cargo test --workspace --features sched/full,faults/full -- --list")),
             "module" | "load" | "four-cpus" | "timing" => {
                 let begin = self.command.iter().position(|word| word == "mp3-tests")?;
                 let mut command = words(&format!("{GUEST_TESTS} --list"));
