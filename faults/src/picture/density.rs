@@ -13,11 +13,11 @@ use plot::raster::ZOOM;
 /// dots stand alone, and have to be seen; of many, the opacity has to tell how many there are.
 const DOTS: [(usize, usize, f64); 4] = [(20_000, 4, 0.8), (60_000, 3, 0.75), (250_000, 2, 0.65), (usize::MAX, 1, 0.45)];
 
-/// Where a point lies: column and row.
-fn pixel(picture: &Picture, layout: &Layout, point: Point, columns: usize) -> Option<(usize, usize)> {
+/// Where a point of a picture that spans `span` ns lies: column and row.
+fn pixel(picture: &Picture, layout: &Layout, point: Point, span: u64, columns: usize) -> Option<(usize, usize)> {
     let index = picture.band(point.page())?;
     let (band, place) = (picture.bands.get(index)?, layout.places().get(index)?);
-    let across = point.since() as f64 / picture.span() as f64;
+    let across = point.since() as f64 / span as f64;
     let column = ((across * columns as f64) as usize).min(columns - 1);
     // The middle of its page; the lowest page at the bottom.
     let up = ((point.page() - band.first) as f64 + 0.5) / band.pages() as f64;
@@ -39,9 +39,10 @@ pub fn layer(picture: &Picture, layout: &Layout, top: f64) -> Layer {
     }
     let of_so_many = DOTS.into_iter().find(|(most, ..)| picture.points.len() <= *most);
     let (_, dot, faintest) = of_so_many.unwrap_or(DOTS[0]);
+    let span = picture.span();
     let mut cells: Vec<(u32, u8)> = vec![(0, u8::MAX); columns * rows];
     for point in &picture.points {
-        let Some((column, row)) = pixel(picture, layout, *point, columns) else { continue };
+        let Some((column, row)) = pixel(picture, layout, *point, span, columns) else { continue };
         let kind = point.kind();
         for row in row.saturating_sub(dot / 2)..(row.saturating_sub(dot / 2) + dot).min(rows) {
             for column in column.saturating_sub(dot / 2)..(column.saturating_sub(dot / 2) + dot).min(columns) {
