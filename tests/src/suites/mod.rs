@@ -8,6 +8,7 @@ mod cgroups;
 pub mod classic;
 mod clock_steps;
 mod commands;
+mod exporter;
 mod extremes;
 mod fairness;
 mod faults;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Test> {
         monitor::tests(),
         recordings::tests(),
         programs::tests(),
+        exporter::tests(),
         lifecycle::tests(),
         scale::tests(),
         tracing::tests(),
