@@ -27,7 +27,7 @@ GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEA
 GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
 BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/* packaging/tests/guest/*)
-ASH_SCRIPTS := vm/guest/init vm/guest/run
+ASH_SCRIPTS := vm/guest/init vm/guest/run fleet/guest fleet/cost
 
 # The compiler that built the kernel, if the tree says which.
 KERNEL_CC = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT="\{0,1\}\([^" ]*\).*/\1/p' $(KDIR)/include/config/auto.conf 2>/dev/null)
@@ -37,7 +37,7 @@ KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KE
 # meanwhile finds the old one or the new one.
 put = for file in $(1); do new=$(2)/.$${file\#\#*/}.$$$$ && cp "$$file" "$$new" && mv -f "$$new" "$(2)/$${file\#\#*/}" || exit 1; done
 
-.PHONY: bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
+.PHONY: fleet fleet-cost bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -142,6 +142,15 @@ bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, tasksta
 
 bench-keep: ## takes out/bench.json as the figures that the texts quote: bench/data/bench.json, the tables of README and docs/, docs/bench-*.png
 	@$(OUT)/vm/mp3-bench keep $(OUT)/bench.json
+
+# Options for it: make fleet FLEET="--seconds 600".
+FLEET :=
+
+fleet: ## three guests under load, watched: Prometheus, alerts that fire, the dashboard's queries, traces as Parquet and DuckDB; out/fleet/
+	@vm/fleet $(FLEET)
+
+fleet-cost: ## what the exporter costs beside node_exporter and process-exporter, in instructions
+	@vm/fleet-cost
 
 # Where the studies' runs and figures go, and options for them: make case-study-2 STUDY="--n '1 28' --mem 4G".
 STUDIES := $(OUT)/studies

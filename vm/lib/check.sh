@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A test harness for the shell parts.
 
-CHECK_PASSED=0 CHECK_FAILED=0
+CHECK_PASSED=0 CHECK_FAILED=0 CHECK_SKIPPED=0
 
 # check NAME EXPECTED ACTUAL
 check() {
@@ -15,8 +15,20 @@ check() {
     fi
 }
 
+# skip WHY NAME...: tests that cannot be made here.
+skip() {
+    local why=$1 name
+    shift
+    for name; do
+        CHECK_SKIPPED=$((CHECK_SKIPPED + 1))
+        printf 'test %s ... skipped: %s\n' "$name" "$why"
+    done
+}
+
 # check_end: the total, and its status.
 check_end() {
-    printf '%d passed, %d failed\n' "$CHECK_PASSED" "$CHECK_FAILED"
+    printf '%d passed, %d failed' "$CHECK_PASSED" "$CHECK_FAILED"
+    [[ $CHECK_SKIPPED -eq 0 ]] || printf ', %d skipped' "$CHECK_SKIPPED"
+    printf '\n'
     [[ $CHECK_FAILED -eq 0 ]]
 }

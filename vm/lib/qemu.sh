@@ -34,6 +34,10 @@ qemu_arguments() {
         : >"$tmp/$port"
         QEMU+=(-chardev "file,id=$port,path=$tmp/$port" -device "virtserialport,chardev=$port,name=mp3.$port")
     done
+    if [[ -n $forward ]]; then
+        QEMU+=(-netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:${forward%:*}-:${forward#*:}"
+            -device "virtio-net-pci,netdev=net,romfile=")
+    fi
     if [[ -n $swap ]]; then
         local drive="if=none,id=swap,file=$tmp/swap,format=raw,cache=unsafe,discard=unmap"
         [[ $swap == *,iops=* ]] && drive+=",throttling.iops-total=${swap#*,iops=}"

@@ -11,9 +11,11 @@
 //! | [`stage`] | a step that is announced and timed |
 //! | [`test`] | `make test`: runs runners, and ends with the total |
 //! | [`fuzz`] | `make fuzz-host` and `make fuzz-keep` |
+//! | [`fleet`] | `make fleet`: three guests, watched |
 //! | [`kernels`] | the kernels that were tried, and the page about them |
 
 mod expected;
+mod fleet;
 mod fuzz;
 mod kernels;
 mod results;
@@ -54,6 +56,8 @@ enum Command {
     /// The kernels on which the module was tried
     #[command(subcommand)]
     Kernels(kernels::Command),
+    /// Three guests under load, scraped by Prometheus: rules, alerts, a dashboard's queries, their traces by DuckDB
+    Fleet(fleet::Options),
     /// What cargo runs a test binary with: says on stdout which package's it is
     #[command(hide = true)]
     TestBinary {
@@ -87,6 +91,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Expected { lists } => test::write_expected(&lists).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(command) => fuzz::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Kernels(command) => kernels::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Fleet(options) => fleet::run(&options).map(|()| ExitCode::SUCCESS),
         Command::TestBinary { .. } | Command::Total { .. } => unreachable!("returned above"),
     }
 }

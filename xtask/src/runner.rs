@@ -64,6 +64,7 @@ impl Runner {
                 Runner::new("host: the choice of a kernel", "choice", 600, "vm/tests/choice"),
                 Runner::new("host: a bare machine, and metadata without code", "bare", 600, "vm/tests/bare"),
                 Runner::new("host: make install and uninstall", "install", 120, "vm/tests/install"),
+                Runner::new("host: alerting rules of Prometheus (promtool)", "rules", 120, "vm/tests/rules"),
             ],
             Place::Vm => {
                 // The tests load the module themselves, each as it needs it.
