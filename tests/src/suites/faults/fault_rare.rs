@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Planted faults of the kinds that need help to happen: a disk of known speed, a swap cache, the kernel's own questions, and
+//! How long faults take, and planted faults of the kinds that need help to happen: a swap cache, the kernel's own questions, and
 //! another thread that is quicker.
 
 use super::fault_kinds::{anonymous, load, plant, store, tell, PAGE};
@@ -12,6 +12,7 @@ use anyhow::{ensure, Context, Result};
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::sys::mman::{madvise, mmap, mremap, MRemapFlags, MapFlags, MmapAdvise, ProtFlags};
 use nix::sys::resource::{getrusage, UsageWho};
+use nix::time::{clock_gettime, ClockId};
 use nix::unistd::{gettid, Pid};
 use std::fs;
 use std::num::NonZeroUsize;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use testkit::module::Module;
 
 tests![
+    a_fault_lies_within_the_time_that_its_program_measures,
     major_faults_take_as_long_as_the_disk,
     pages_in_the_swap_cache_are_found_without_the_disk,
     a_numa_hint_is_told_from_the_first_touch within 300,
@@ -39,6 +41,44 @@ fn minor(who: UsageWho) -> u64 {
 fn pin(cpu: usize) {
     let mut cpus = CpuSet::new();
     cpus.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus)).expect("pinning");
+}
+
+/// CLOCK_BOOTTIME, ns: the clock of the records.
+fn boottime() -> usize {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("a clock");
+    time.tv_sec() as usize * 1_000_000_000 + time.tv_nsec() as usize
+}
+
+/// The program looks at the clock before and after each touch: the fault has begun and ended in between, on any machine.
+fn a_fault_lies_within_the_time_that_its_program_measures() -> Outcome {
+    const TOUCHES: usize = 7;
+    /// The clock of the records may be behind for a moment, when the kernel adjusts its own.
+    const SLACK_NS: u64 = 50_000;
+    let _module = Module::load("")?;
+    let planted = plant(Kinds::FAULTS, |shared| {
+        let start = anonymous(TOUCHES * PAGE, MapFlags::MAP_PRIVATE);
+        // SAFETY: The range is ours.
+        unsafe { libc::madvise(start as *mut _, TOUCHES * PAGE, libc::MADV_NOHUGEPAGE) };
+        tell(shared, 0, start);
+        for touch in 0..TOUCHES {
+            tell(shared, 1 + 2 * touch, boottime());
+            store(start + touch * PAGE);
+            tell(shared, 2 + 2 * touch, boottime());
+        }
+    })?;
+    let mut shares = vec![];
+    for touch in 0..TOUCHES {
+        let faults = planted.kinds(planted.words[0] + touch * PAGE, &[FaultKind::FirstTouch])?;
+        let (began, ended) = (faults[0].end_ns() - faults[0].latency_ns(), faults[0].end_ns());
+        let [before, after] = [planted.words[1 + 2 * touch] as u64, planted.words[2 + 2 * touch] as u64];
+        ensure!(
+            before <= began + SLACK_NS && ended <= after + SLACK_NS && faults[0].latency_ns() > 0,
+            "from {began} to {ended}, and the program says from {before} to {after}"
+        );
+        shares.push(faults[0].latency_ns() * 100 / (after - before));
+    }
+    println!("    the fault was {shares:?} % of the time that the program measured");
+    Ok(())
 }
 
 fn major_faults_take_as_long_as_the_disk() -> Outcome {
