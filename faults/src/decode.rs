@@ -39,6 +39,9 @@ struct Thread {
     begun: Option<Fault>,
     /// The thread's own counts of minor and major faults, modulo 2^12, as of its last record.
     counts: Option<(u16, u16)>,
+    /// What these went in all since the thread was made; not known of a thread that was there before, or of one that has got another's
+    /// number.
+    since_birth: Option<u64>,
 }
 
 /// Modulus of the counts in records.
@@ -55,8 +58,25 @@ impl Thread {
         let before = self.counts.replace((minor, major));
         before.map_or(0, |before| {
             let added = step(before.0, minor) + step(before.1, major);
+            self.since_birth = self.since_birth.map(|sum| sum + u64::from(added));
             u64::from(added.saturating_sub(counted))
         })
+    }
+
+    /// Of a thread that is new: it has had none.
+    fn new(cpu: u32) -> Self {
+        Thread { cpu, counts: Some((0, 0)), since_birth: Some(0), ..Thread::default() }
+    }
+
+    /// How many faults have no record beyond those that the low bits of the counts tell of, now that `all` are known. Such a gap is a
+    /// multiple of the modulus.
+    fn beyond(&self, all: u64) -> u64 {
+        let beyond = self.since_birth.map_or(0, |sum| all.saturating_sub(sum));
+        if beyond % u64::from(COUNTS) == 0 {
+            beyond
+        } else {
+            0
+        }
     }
 
     /// The beginning before, now that the counts behind it are known.
@@ -175,12 +195,22 @@ impl Decoder {
                     let (minor, major) = (totals.minor as u16 % COUNTS, totals.major as u16 % COUNTS);
                     let begun = thread.ended(minor, major);
                     self.missed += thread.count(minor, major, u16::from(begun.is_some()));
+                    self.missed += thread.beyond(totals.minor.saturating_add(totals.major));
                     begun.into_iter().for_each(&mut emit);
                     thread.join.finish().iter().for_each(|whole| emit(ended(thread.cpu, whole)));
                 }
             }
             // The number is another thread's from now on.
-            Event::NewTask(new) => self.end(new.tid, &mut emit),
+            Event::NewTask(new) => {
+                self.end(new.tid, &mut emit);
+                self.threads.insert(new.tid, Thread::new(timed.cpu));
+            }
+            // As with execve by a thread that does not lead its group, whose counts go on under the leader's number.
+            Event::Exec(exec) if exec.tid != exec.old_tid => {
+                if let Some(thread) = self.threads.get_mut(&exec.tid) {
+                    thread.since_birth = None;
+                }
+            }
             _ => {}
         }
     }

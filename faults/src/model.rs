@@ -10,7 +10,7 @@ use abi::events::fault::class::{Backing, MappingClass};
 use abi::events::fault::map::{Map, MapFile, Protection};
 use abi::events::fault::state::PageState;
 use abi::events::fault::{Counted, Fault, FaultFlags, FaultPlace, FaultResult, COUNT_BITS};
-use abi::events::{Event, Text, TEXT_BYTES};
+use abi::events::{Event, FaultTotals, Text, TEXT_BYTES};
 use format::mappings::Change;
 use std::collections::BTreeMap;
 use trace::event::{Timed, What};
@@ -147,6 +147,13 @@ impl Model {
     /// The kernel counts a fault of which there is no record.
     pub fn miss(&mut self, tid: u32) -> &mut Self {
         self.counts.entry(tid).or_default().0 += 1;
+        self
+    }
+
+    /// The thread ends, and says its counts.
+    pub fn totals(&mut self, tid: u32, tgid: u32) -> &mut Self {
+        let (minor, major) = self.counts.get(&tid).copied().unwrap_or_default();
+        self.emit(0, Event::FaultTotals(FaultTotals { tid, tgid, minor, major }));
         self
     }
 

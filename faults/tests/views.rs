@@ -261,6 +261,26 @@ fn faults_without_a_record_are_counted_by_the_threads_own_counts() {
 }
 
 #[test]
+fn a_gap_that_is_longer_than_a_records_counts_is_known_when_the_thread_ends() {
+    let mut model = planted();
+    model.sched.spawn(0, 200, 200);
+    fault(&mut model, 200, 0x10_0000, FaultKind::FirstTouch, 1_000, 1);
+    for _ in 0..10_000 {
+        model.miss(200);
+    }
+    fault(&mut model, 200, 0x10_1000, FaultKind::FirstTouch, 1_000, 1);
+    // A record has 12 bits of each count.
+    assert!(notes(&model, Top::new(By::Kind, 5)).contains(&format!("{} faults that the kernel", 10_000 % 4_096)));
+    model.totals(200, 200);
+    assert!(
+        notes(&model, Top::new(By::Kind, 5)).contains("10000 faults that the kernel counted and that have no record")
+    );
+    // Of a thread that was there before, its faults before are not known, and so no more than the low bits.
+    model.totals(100, 100);
+    assert!(notes(&model, Top::new(By::Kind, 5)).contains("10000 faults"));
+}
+
+#[test]
 fn every_view_says_what_was_lost_and_that_there_was_nothing() {
     let views: [fn() -> Box<dyn View>; 4] = [
         || Box::new(Top::new(By::Mapping, 5)),
