@@ -13,6 +13,7 @@
 //! | [`recording`] | `monitor`, from the ring to every format | likewise |
 //! | [`events`] | `sched`: rings, recordings, to every view and export | likewise, or the author of the file |
 //! | [`faults`] | `faults`: mappings, names of JITs, perf's records, records of faults, to every view | likewise, or any user |
+//! | [`samples`] | `monitor --from`, `plot`, `top`: a recording of samples | the author of the file |
 //! | [`profile`] | `plot`: text, CSV, gzip, classic | the author of the file |
 //! | [`figure`] | `plot`, to the picture | likewise |
 
@@ -29,12 +30,13 @@ pub mod profile;
 pub mod record;
 pub mod recording;
 pub mod ring;
+pub mod samples;
 
 /// A target: the name of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("command", command::check),
     ("events", events::check),
     ("faults", faults::check),
@@ -43,4 +45,5 @@ pub const TARGETS: [Target; 8] = [
     ("record", record::check),
     ("recording", recording::check),
     ("ring", ring::check),
+    ("samples", samples::check),
 ];
