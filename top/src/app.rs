@@ -2,7 +2,7 @@
 
 //! What is shown, and what a key does to it.
 
-use crate::column::{Column, COLUMNS};
+use crate::column::Column;
 use crate::model::{Model, Process};
 use crate::threads::Thread;
 use format::columns::Counted;
@@ -93,8 +93,8 @@ pub struct App {
     pub remark: Option<String>,
     /// Counters that the source has.
     pub counted: Counted,
-    /// Seconds between two pictures.
-    pub delay_s: f64,
+    /// The tracer's events are read, too.
+    pub is_traced: bool,
     /// The threads of the process whose details are shown.
     pub threads: Vec<Thread>,
 }
@@ -119,7 +119,7 @@ impl App {
             host: host.to_owned(),
             remark: None,
             counted,
-            delay_s: 1.0,
+            is_traced: false,
             threads: vec![],
         }
     }
@@ -166,9 +166,9 @@ impl App {
     }
 
     fn sort_by_next(&mut self, forward: bool) {
-        let count = COLUMNS.len();
-        let place = COLUMNS.iter().position(|column| *column == self.sort).unwrap_or(0);
-        self.sort = COLUMNS[(place + if forward { 1 } else { count - 1 }) % count];
+        let columns = Column::all(self.is_traced);
+        let place = columns.iter().position(|column| *column == self.sort).unwrap_or(0);
+        self.sort = columns[(place + if forward { 1 } else { columns.len() - 1 }) % columns.len()];
     }
 
     /// Takes a key.

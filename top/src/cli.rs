@@ -9,9 +9,10 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  top                          what is registered with the module; without the module, every process, from /proc
-  top --source proc            every process, from /proc
-  top --replay recording.mp3   a recording of `monitor --record`, at its own pace
+  mp3-top                          what is registered with the module; without the module, every process, from /proc
+  mp3-top --source proc            every process, from /proc
+  mp3-top --sched                  with switches and wake-up latency of each process
+  mp3-top --replay recording.mp3   a recording of `monitor --record`, at its own pace
 
 Keys: arrows select and sort, Enter shows one process, / filters, space freezes, a registers a PID, d unregisters,
 ? shows all keys, q ends.
@@ -20,7 +21,7 @@ Exit status: 0 ended, also by a signal or because the terminal went away; 1 fail
 
 /// Shows processes on a live screen: page faults a second, CPU time, what they wait for, switches, memory.
 #[derive(Parser, Debug)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "mp3-top", version, after_help = EXAMPLES)]
 pub struct Cli {
     /// Where samples come from
     #[arg(long, value_enum, default_value_t = From::Auto)]
@@ -33,6 +34,11 @@ pub struct Cli {
     /// Ticks a second of samples from /proc (the module's rate is set when it is loaded)
     #[arg(long, value_name = "HZ", default_value_t = client::source::proc::RATE_HZ, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub rate: u64,
+
+    /// Also trace the scheduler: switches, and how long a process waits for a CPU after it was woken. Needs the module, and
+    /// CAP_PERFMON
+    #[arg(long, conflicts_with = "replay")]
+    pub sched: bool,
 
     /// Show only processes whose name or PID contains TEXT
     #[arg(short, long, value_name = "TEXT")]

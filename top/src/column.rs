@@ -30,6 +30,12 @@ pub enum Column {
     Voluntary,
     /// Involuntary switches a second.
     Involuntary,
+    /// Traced: switches a second.
+    Switches,
+    /// Traced: from a wake-up to the CPU, on average.
+    WakeUp,
+    /// Traced: the longest of these.
+    LongestWakeUp,
     /// Resident memory.
     Resident,
     /// Memory in swap.
@@ -41,7 +47,7 @@ pub enum Column {
 }
 
 /// All of them.
-pub const COLUMNS: [Column; 14] = [
+pub const COLUMNS: [Column; 17] = [
     Column::Pid,
     Column::Command,
     Column::Cpu,
@@ -52,6 +58,9 @@ pub const COLUMNS: [Column; 14] = [
     Column::Memory,
     Column::Voluntary,
     Column::Involuntary,
+    Column::Switches,
+    Column::WakeUp,
+    Column::LongestWakeUp,
     Column::Resident,
     Column::Swapped,
     Column::Threads,
@@ -75,6 +84,9 @@ impl Column {
             Column::Memory => "MEM%",
             Column::Voluntary => "VOL/s",
             Column::Involuntary => "INVOL/s",
+            Column::Switches => "SWITCH/s",
+            Column::WakeUp => "WAKE us",
+            Column::LongestWakeUp => "MAX us",
             Column::Resident => "RES",
             Column::Swapped => "SWAP",
             Column::Threads => "THR",
@@ -95,6 +107,9 @@ impl Column {
             Column::Memory => "time in swap-in, reclaim, thrashing, compaction, %",
             Column::Voluntary => "voluntary switches a second",
             Column::Involuntary => "involuntary switches a second",
+            Column::Switches => "--sched: switches a second",
+            Column::WakeUp => "--sched: mean time from a wake-up to the CPU, us",
+            Column::LongestWakeUp => "--sched: the longest time from a wake-up to the CPU, us",
             Column::Resident => "resident memory",
             Column::Swapped => "memory in swap",
             Column::Threads => "threads",
@@ -107,8 +122,8 @@ impl Column {
         match self {
             Column::Pid => 7,
             Column::Command => 15,
-            Column::Minor | Column::Major | Column::Involuntary => 8,
-            Column::Voluntary | Column::Resident | Column::Swapped => 7,
+            Column::Minor | Column::Major | Column::Involuntary | Column::Switches => 8,
+            Column::Voluntary | Column::Resident | Column::Swapped | Column::WakeUp | Column::LongestWakeUp => 7,
             Column::Cpu | Column::RunDelay | Column::BlockIo | Column::Memory => 6,
             Column::Threads => 4,
             Column::Graph => 24,
@@ -121,19 +136,30 @@ impl Column {
             Column::Pid | Column::Command => 0,
             Column::Cpu | Column::Minor => 1,
             Column::Major => 2,
-            Column::RunDelay => 3,
-            Column::Resident => 4,
-            Column::Voluntary => 5,
-            Column::Threads => 6,
-            Column::BlockIo | Column::Memory => 7,
-            Column::Graph => 8,
-            Column::Involuntary | Column::Swapped => 9,
+            Column::RunDelay | Column::Switches | Column::LongestWakeUp => 3,
+            Column::WakeUp => 4,
+            Column::Resident => 5,
+            Column::Voluntary => 6,
+            Column::Threads => 7,
+            Column::BlockIo | Column::Memory => 8,
+            Column::Graph => 9,
+            Column::Involuntary | Column::Swapped => 10,
         }
     }
 
-    /// Those that a screen of this width has room for, in their order.
-    pub fn fitting(width: u16) -> Vec<Column> {
-        let mut ranked = COLUMNS;
+    /// Whether it is of the tracer's events.
+    pub fn is_traced(self) -> bool {
+        matches!(self, Column::Switches | Column::WakeUp | Column::LongestWakeUp)
+    }
+
+    /// All columns, those of the tracer only where something `is_traced`.
+    pub fn all(is_traced: bool) -> Vec<Column> {
+        COLUMNS.into_iter().filter(|column| is_traced || !column.is_traced()).collect()
+    }
+
+    /// Those of `columns` that a screen of this width has room for, in their order.
+    pub fn fitting(columns: &[Column], width: u16) -> Vec<Column> {
+        let mut ranked = columns.to_vec();
         ranked.sort_by_key(|column| column.rank());
         let mut left = width;
         let mut fitting = vec![];
@@ -145,12 +171,13 @@ impl Column {
             }
             fitting.push(column);
         }
-        COLUMNS.into_iter().filter(|column| fitting.contains(column)).collect()
+        columns.iter().copied().filter(|column| fitting.contains(column)).collect()
     }
 
     /// The number that it sorts by.
     fn number(self, process: &Process) -> f64 {
         let rates = &process.rates;
+        let schedule = process.schedule.unwrap_or_default();
         match self {
             Column::Pid | Column::Command => f64::from(process.last.pid),
             Column::Cpu => rates.cpu,
@@ -162,6 +189,9 @@ impl Column {
             Column::Memory => rates.memory,
             Column::Voluntary => rates.voluntary,
             Column::Involuntary => rates.involuntary,
+            Column::Switches => schedule.switches,
+            Column::WakeUp => schedule.wakeup_us,
+            Column::LongestWakeUp => schedule.longest_us,
             Column::Resident => process.last.levels.resident_pages as f64,
             Column::Swapped => process.last.levels.swapped_pages as f64,
             Column::Threads => f64::from(process.last.threads),
@@ -181,6 +211,9 @@ impl Column {
 
     /// Whether there is a number for this process.
     pub fn is_counted(self, process: &Process, counted: Counted) -> bool {
+        if self.is_traced() {
+            return process.schedule.is_some();
+        }
         let counted = counted.in_record(process.last.flags);
         let name = match self {
             Column::RunDelay => "run_delay",
@@ -260,11 +293,19 @@ mod tests {
 
     #[test]
     fn a_screen_of_80_has_the_most_important_columns_and_a_wide_one_all() {
-        let titles = |width| Column::fitting(width).iter().map(|column| column.title()).collect::<Vec<_>>().join(" ");
-        assert_eq!(titles(80), "PID COMMAND CPU% MINOR/s MAJOR/s RUNQ% VOL/s RES THR");
-        assert_eq!(Column::fitting(200), COLUMNS);
-        assert_eq!(titles(30), "PID COMMAND CPU%");
-        let total = |width: u16| Column::fitting(width).iter().map(|column| column.width() + 1).sum::<u16>() - 1;
+        let titles = |width, is_traced| {
+            Column::fitting(&Column::all(is_traced), width)
+                .iter()
+                .map(|column| column.title())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(titles(80, false), "PID COMMAND CPU% MINOR/s MAJOR/s RUNQ% VOL/s RES THR");
+        assert_eq!(titles(80, true), "PID COMMAND CPU% MINOR/s MAJOR/s RUNQ% SWITCH/s WAKE us MAX us");
+        assert_eq!(Column::fitting(&COLUMNS, 200), COLUMNS);
+        assert_eq!(titles(30, false), "PID COMMAND CPU%");
+        let total =
+            |width: u16| Column::fitting(&COLUMNS, width).iter().map(|column| column.width() + 1).sum::<u16>() - 1;
         for width in 20..200 {
             assert!(total(width.max(23)) <= width.max(23), "{width}");
         }

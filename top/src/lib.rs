@@ -14,6 +14,7 @@
 //! | [`model`] | rates and history of each process, in bounded memory |
 //! | [`column`] | the columns: what they say, how wide they are, in which order they go |
 //! | [`app`] | what a key does |
+//! | [`schedule`] | what the tracer says of each process |
 //! | [`player`] | a recording at its own pace, and seeking in it |
 //! | [`threads`] | the threads of one process, from `/proc` |
 //! | [`palette`] | colours, and what takes their place without |
@@ -25,5 +26,6 @@ pub mod column;
 pub mod model;
 pub mod palette;
 pub mod player;
+pub mod schedule;
 pub mod screen;
 pub mod threads;

@@ -3,14 +3,16 @@
 //! Where the screen's samples come from.
 
 use abi::command::Command;
+use abi::events::{Kind, Kinds};
 use abi::samples::SAMPLE_WORDS;
-use anyhow::{Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use client::commands::{Status, StatusError};
 use client::machine::Machine;
 use client::source::proc::{Proc, Selection, ThisKernel, LACKS};
 use client::source::{Begin, Look, Recording, RingSource, Source};
+use client::trace::TraceOptions;
 use client::users::Users;
-use client::{Device, DeviceError, Ring};
+use client::{Device, DeviceError, Region, Ring};
 use format::columns::Counted;
 use std::fs::File;
 use std::io::BufReader;
@@ -20,6 +22,9 @@ use top::app::{Action, App, Origin};
 use top::cli::{Cli, From};
 use top::model::Model;
 use top::player::Player;
+use top::schedule::Schedules;
+use trace::command::is_initial_pid_namespace;
+use trace::live::Pace;
 
 /// Looks at a source before keys are looked at again.
 const LOOKS: usize = 64;
@@ -27,44 +32,83 @@ const LOOKS: usize = 64;
 /// The ring is read at least this often, so that it does not overtake.
 const RING: Duration = Duration::from_millis(100);
 
+/// The module's device, open, and its ring of samples.
+pub struct Module {
+    device: Device,
+    ring: Ring<SAMPLE_WORDS>,
+}
+
+impl Module {
+    /// Opens the device at `path`.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not this user's to open.
+    pub fn open(path: &Path) -> Result<Self, DeviceError> {
+        let device = Device::open(path)?;
+        let ring = device.samples()?;
+        Ok(Module { device, ring })
+    }
+
+    /// What comes from now on, of all users.
+    fn source(&self) -> Result<RingSource<'_, Region>> {
+        let Module { device, ring } = self;
+        let machine = Machine::this(ring.header());
+        Ok(RingSource::new(ring.memory(), ring.header(), machine, &Users::All, Begin::Now, Some(device))?)
+    }
+}
+
 /// A source and what was read of it.
-pub struct Live {
-    from: Opened,
+pub struct Live<'a> {
+    from: Opened<'a>,
     model: Model,
+    traced: Option<(trace::live::Live<'a>, Schedules)>,
     kernel: ThisKernel,
     remark: Option<String>,
 }
 
-enum Opened {
-    Source(Box<dyn Source>, Origin),
+enum Opened<'a> {
+    Source(Box<dyn Source + 'a>, Origin),
     Player(Box<Player<BufReader<File>>>),
 }
 
-impl Live {
-    /// Opens what `cli` names.
-    pub fn open(cli: &Cli) -> Result<Self> {
+/// The events that the columns of the scheduler are made of.
+const KINDS: Kinds = Kinds::SWITCHES.with(Kind::Waking);
+
+fn traced<'a>(cli: &Cli, module: &'a Result<Module, DeviceError>) -> Result<(trace::live::Live<'a>, Schedules)> {
+    let module = module.as_ref().map_err(|error| anyhow!("--sched needs the module: {error}"))?;
+    if !is_initial_pid_namespace() {
+        bail!("--sched: the tracer's events have the PIDs of the host, and this is a PID namespace of its own");
+    }
+    let options = TraceOptions { kinds: KINDS, ..TraceOptions::default() };
+    let live = trace::live::Live::start(&module.device, &cli.device, &options, Pace::Prompt)?;
+    Ok((live, Schedules::default()))
+}
+
+impl<'a> Live<'a> {
+    /// Opens what `cli` names. `module` is the module's device.
+    pub fn open(cli: &Cli, module: &'a Result<Module, DeviceError>) -> Result<Self> {
         let mut remark = None;
-        let from = match &cli.replay {
-            Some(path) => {
+        let from = match (&cli.replay, cli.source, module) {
+            (Some(path), ..) => {
                 let recording = Recording::open(path)?;
                 let delay_ns = u64::try_from(cli.delay.as_nanos()).unwrap_or(u64::MAX);
                 let player = Player::new(recording, delay_ns).with_context(|| path.display().to_string())?;
                 Opened::Player(Box::new(player))
             }
-            None => match (cli.source, module(&cli.device)) {
-                (From::Auto | From::Module, Ok(source)) => Opened::Source(source, Origin::Module),
-                (From::Module, Err(error)) => return Err(error),
-                (From::Auto, Err(error)) => {
-                    remark = Some(format!("{error:#}. Read instead: {LACKS}"));
-                    proc(cli)
-                }
-                (From::Proc, _) => {
-                    remark = Some(LACKS.to_owned());
-                    proc(cli)
-                }
-            },
+            (None, From::Auto | From::Module, Ok(module)) => Opened::Source(Box::new(module.source()?), Origin::Module),
+            (None, From::Module, Err(error)) => bail!("{error} Without the module: --source proc"),
+            (None, From::Auto, Err(error)) => {
+                remark = Some(format!("{error} Read instead: {LACKS}"));
+                proc(cli)
+            }
+            (None, From::Proc, _) => {
+                remark = Some(LACKS.to_owned());
+                proc(cli)
+            }
         };
-        Ok(Live { from, model: Model::default(), kernel: ThisKernel::new(), remark })
+        let traced = cli.sched.then(|| traced(cli, module)).transpose()?;
+        Ok(Live { from, model: Model::default(), traced, kernel: ThisKernel::new(), remark })
     }
 
     fn source(&self) -> &dyn Source {
@@ -91,6 +135,7 @@ impl Live {
         app.filter = cli.filter.clone().unwrap_or_default();
         app.remark = self.remark.clone();
         app.message = self.remark.clone();
+        app.is_traced = self.traced.is_some();
         app
     }
 
@@ -119,6 +164,10 @@ impl Live {
 
     /// Takes in what has come in `elapsed`. Returns whether there is a new picture; `is_due`: it is time for one.
     pub fn advance(&mut self, elapsed: Duration, app: &mut App, is_due: bool) -> Result<bool> {
+        if let Some((live, schedules)) = &mut self.traced {
+            let until = live.next(Duration::ZERO, |timed| schedules.take(timed))?;
+            schedules.advance(until);
+        }
         match &mut self.from {
             Opened::Source(source, _) => {
                 for _ in 0..LOOKS {
@@ -132,6 +181,10 @@ impl Live {
                 let is_new = is_due && !app.frozen;
                 if is_new {
                     self.model.picture();
+                    if let Some((_, schedules)) = &mut self.traced {
+                        self.model.schedule(&schedules.picture());
+                        self.model.lost = self.model.lost.saturating_add(schedules.lost());
+                    }
                 }
                 Ok(is_new)
             }
@@ -179,19 +232,6 @@ impl Live {
     }
 }
 
-fn proc(cli: &Cli) -> Opened {
+fn proc(cli: &Cli) -> Opened<'static> {
     Opened::Source(Box::new(Proc::this(Selection::Everything, cli.rate)), Origin::Proc)
-}
-
-/// The module's ring. Device and mapping live as long as the program, so that the source can refer to them.
-fn module(path: &Path) -> Result<Box<dyn Source>> {
-    let open = || -> Result<(Device, Ring<SAMPLE_WORDS>), DeviceError> {
-        let device = Device::open(path)?;
-        let ring = device.samples()?;
-        Ok((device, ring))
-    };
-    let (device, ring) = &*Box::leak(Box::new(open()?));
-    let machine = Machine::this(ring.header());
-    let source = RingSource::new(ring.memory(), ring.header(), machine, &Users::All, Begin::Now, Some(device))?;
-    Ok(Box::new(source))
 }

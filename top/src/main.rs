@@ -3,12 +3,13 @@
 //! `top`: processes on a live screen.
 
 mod live;
+mod tty;
 
 use anyhow::Context;
 use clap::Parser;
 use client::output::say;
 use client::signals::Signals;
-use live::Live;
+use live::{Live, Module};
 use nix::sys::signal::{raise, Signal};
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::DefaultTerminal;
@@ -19,6 +20,7 @@ use top::app::{Action, View};
 use top::cli::Cli;
 use top::palette::Palette;
 use top::{screen, threads};
+use tty::Tty;
 
 /// A signal is seen at most so long after it.
 const SIGNAL: Duration = Duration::from_millis(100);
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("top: {error:#}"));
+            say(format_args!("mp3-top: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -35,18 +37,27 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let signals = Signals::block(&[Signal::SIGHUP]).context("cannot take signals")?;
-    let mut live = Live::open(cli)?;
+    // Without the module, /proc may do.
+    let module = Module::open(&cli.device);
+    let mut live = Live::open(cli, &module)?;
+    let tty = Tty::open().context("no terminal to take keys from")?;
     let mut terminal = ratatui::try_init().context("no terminal to draw on")?;
-    let ended = show(cli, &mut live, &mut terminal, &signals);
+    let ended = show(cli, &mut live, &mut terminal, &signals, &tty);
     // A terminal that went away cannot be put back.
-    let restored = ratatui::try_restore();
+    let restored = restore(&mut terminal);
     match ended {
-        Err(error) if signals.arrived().is_none() && restored.is_ok() => Err(error),
+        Err(error) if signals.arrived().is_none() && restored.is_ok() && !tty.is_gone() => Err(error),
         _ => Ok(()),
     }
 }
 
-fn show(cli: &Cli, live: &mut Live, terminal: &mut DefaultTerminal, signals: &Signals) -> anyhow::Result<()> {
+fn show(
+    cli: &Cli,
+    live: &mut Live,
+    terminal: &mut DefaultTerminal,
+    signals: &Signals,
+    tty: &Tty,
+) -> anyhow::Result<()> {
     let palette = Palette::new(std::env::var_os("NO_COLOR").as_deref());
     let mut app = live.app(cli);
     let mut last = Instant::now();
@@ -72,7 +83,7 @@ fn show(cli: &Cli, live: &mut Live, terminal: &mut DefaultTerminal, signals: &Si
         }
         let wait = live.due().min(SIGNAL);
         let has_event = event::poll(wait)?;
-        if signals.arrived().is_some() {
+        if signals.arrived().is_some() || tty.is_gone() {
             return Ok(());
         }
         if !has_event {
@@ -97,9 +108,15 @@ fn show(cli: &Cli, live: &mut Live, terminal: &mut DefaultTerminal, signals: &Si
     }
 }
 
+/// The terminal as it was. Its cursor was hidden by the first picture.
+fn restore(terminal: &mut DefaultTerminal) -> io::Result<()> {
+    terminal.show_cursor()?;
+    ratatui::try_restore()
+}
+
 /// What Ctrl-Z does to other programs.
 fn suspend(terminal: &mut DefaultTerminal) -> io::Result<()> {
-    ratatui::try_restore()?;
+    restore(terminal)?;
     raise(Signal::SIGSTOP)?;
     *terminal = ratatui::try_init()?;
     terminal.clear()

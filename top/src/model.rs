@@ -2,6 +2,7 @@
 
 //! What is known of each process. Memory depends on how many there are now, not on how long they have been watched.
 
+use crate::schedule::Schedule;
 use abi::record::{Flags, SampleRecord, Totals, SAMPLE_WORDS};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -88,6 +89,8 @@ pub struct Process {
     before: SampleRecord,
     /// Since the picture before.
     pub rates: Rates,
+    /// The same of what was traced, while it is.
+    pub schedule: Option<Schedule>,
     /// Of earlier pictures, the newest last.
     pub history: VecDeque<Point>,
     /// Pictures since it has ended.
@@ -137,6 +140,7 @@ impl Model {
             last: record,
             before: record,
             rates: Rates::default(),
+            schedule: None,
             history: VecDeque::new(),
             ended: None,
         });
@@ -152,7 +156,7 @@ impl Model {
         let now_ns = self.now_ns;
         let ns = now_ns.saturating_sub(self.pictured_ns.replace(now_ns).unwrap_or(now_ns));
         self.processes.retain(|_, process| {
-            let Process { last, before, rates, history, ended } = process;
+            let Process { last, before, rates, history, ended, .. } = process;
             *rates = if ns > 0 { Rates::of(&last.totals.since(&before.totals), ns) } else { Rates::default() };
             *before = *last;
             if history.len() == HISTORY {
@@ -174,6 +178,14 @@ impl Model {
                 None => true,
             }
         });
+    }
+
+    /// Adds what was traced until the last picture, by PID. A process that neither ran nor waited is not in it.
+    pub fn schedule(&mut self, traced: &FxHashMap<u32, Schedule>) {
+        for process in self.processes.values_mut() {
+            let pid = u32::try_from(process.last.pid).unwrap_or(0);
+            process.schedule = Some(traced.get(&pid).copied().unwrap_or_default());
+        }
     }
 
     /// Forgets everything: another place in a recording.

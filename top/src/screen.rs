@@ -3,7 +3,7 @@
 //! The picture: a heading, the processes or one of them, and what the keys do.
 
 use crate::app::{App, Origin, Prompt, View};
-use crate::column::{bytes, count, Column, COLUMNS, NOT_COUNTED};
+use crate::column::{bytes, count, Column, NOT_COUNTED};
 use crate::model::{Model, Process};
 use crate::palette::Palette;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -78,7 +78,7 @@ fn heading(app: &App, model: &Model, palette: Palette) -> Text<'static> {
 }
 
 fn table(frame: &mut Frame, area: Rect, app: &mut App, model: &Model, palette: Palette) {
-    let columns = Column::fitting(area.width);
+    let columns = Column::fitting(&Column::all(app.is_traced), area.width);
     app.page = usize::from(area.height.saturating_sub(1)).max(1);
     let head = columns.iter().map(|column| {
         let style = if *column == app.sort { palette.sorted() } else { palette.head() };
@@ -127,8 +127,13 @@ fn aligned(text: String, column: Column) -> Text<'static> {
 }
 
 fn details(frame: &mut Frame, area: Rect, app: &App, process: &Process, palette: Palette) {
-    let parts =
-        Layout::vertical([Constraint::Length(6), Constraint::Length(4), Constraint::Length(4), Constraint::Min(0)]);
+    let traced = u16::from(process.schedule.is_some());
+    let parts = Layout::vertical([
+        Constraint::Length(6 + traced),
+        Constraint::Length(4),
+        Constraint::Length(4),
+        Constraint::Min(0),
+    ]);
     let [facts, faults, cpu, threads] = parts.areas(area);
     let last = &process.last;
     let totals = &last.totals;
@@ -146,7 +151,7 @@ fn details(frame: &mut Frame, area: Rect, app: &App, process: &Process, palette:
             NOT_COUNTED.to_owned()
         }
     };
-    let lines = vec![
+    let mut lines = vec![
         Line::from(vec![
             Span::styled(format!("PID {}  {}", last.pid, process.name()), palette.title()),
             Span::raw(if process.has_ended() { "  (ended)" } else { "" }),
@@ -177,6 +182,15 @@ fn details(frame: &mut Frame, area: Rect, app: &App, process: &Process, palette:
             last.threads
         )),
     ];
+    if let Some(schedule) = &process.schedule {
+        lines.push(Line::from(format!(
+            "traced      {} switches/s, waited for a CPU {:.1} %, from wake-up to CPU {} us, at most {} us",
+            count(schedule.switches),
+            schedule.run_delay,
+            count(schedule.wakeup_us),
+            count(schedule.longest_us),
+        )));
+    }
     frame.render_widget(Paragraph::new(lines), facts);
     let history = |value: fn(&crate::model::Point) -> f32, width: u16| -> Vec<u64> {
         let skipped = process.history.len().saturating_sub(usize::from(width));
@@ -233,7 +247,8 @@ fn help(app: &App) -> Text<'static> {
     ];
     let mut lines: Vec<Line> = keys.map(|(key, what)| Line::from(format!("{key:>32}  {what}"))).into();
     lines.push(Line::default());
-    lines.extend(COLUMNS.map(|column| Line::from(format!("{:>32}  {}", column.title(), column.description()))));
+    let columns = Column::all(app.is_traced).into_iter();
+    lines.extend(columns.map(|column| Line::from(format!("{:>32}  {}", column.title(), column.description()))));
     if let Some(remark) = &app.remark {
         lines.push(Line::default());
         lines.push(Line::from(remark.clone()));

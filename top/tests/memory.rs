@@ -3,32 +3,10 @@
 //! A week in simulated time: what is watched for long takes no more memory.
 
 use abi::record::{Flags, SampleRecord, Totals};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use top::model::Model;
 
-/// Counts what is allocated.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: heap::Counting = heap::Counting;
 
 /// Processes at a time. Each lives for a minute, and another takes its place.
 const PROCESSES: u64 = 10;
@@ -60,7 +38,7 @@ fn a_week_of_processes_that_come_and_go_takes_no_more_memory_than_an_hour() {
             model.picture();
         }
         assert!(model.processes().count() as u64 <= 2 * PROCESSES);
-        LIVE.load(Ordering::Relaxed)
+        heap::live()
     };
     let hour = live_after(0..3_600);
     let week = live_after(3_600..7 * 86_400);

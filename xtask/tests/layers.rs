@@ -15,6 +15,8 @@ const LAYERS: &[&[&str]] = &[
     &["format"],
     // What programs are made of.
     &["client", "plot", "work"],
+    // What tests of programs are made of: an allocator that counts, a terminal.
+    &["heap", "terminal"],
     // The events as a stream, live or recorded.
     &["trace"],
     // The programs.
