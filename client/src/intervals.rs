@@ -103,7 +103,8 @@ impl Intervals {
     fn begin(&mut self, record: &SampleRecord) -> Step {
         let number = record.registration;
         let is_over = matches!(self.opening, Opening::Over);
-        if is_over && number > self.newest {
+        // Without a loss, a number is missing where a recording leaves out what other users have registered.
+        if is_over && number > self.newest && self.newest_before_loss.is_some() {
             self.unseen = self.unseen.saturating_add(number - self.newest - 1);
         } else if is_over && self.newest_before_loss.is_some_and(|newest| number > newest) {
             // Counted as missing when a higher number came.
@@ -182,6 +183,19 @@ mod tests {
         assert_eq!(minor(1, 15, NONE), 5);
         assert_eq!(minor(1, 15, Flags::FINAL), 0);
         assert_eq!((intervals.live(), intervals.begun(), intervals.unseen()), (1, 2, 0));
+    }
+
+    #[test]
+    fn numbers_that_a_recording_leaves_out_are_not_lost_ones() {
+        let mut intervals = Intervals::default();
+        for tick in 1..=3 {
+            step(&mut intervals, &record(2, tick, tick, if tick == 1 { Flags::FIRST } else { NONE }));
+        }
+        step(&mut intervals, &record(5, 4, 0, Flags::FIRST));
+        assert_eq!((intervals.begun(), intervals.unseen()), (2, 0));
+        intervals.lose();
+        step(&mut intervals, &record(8, 5, 0, Flags::FIRST));
+        assert_eq!((intervals.begun(), intervals.unseen()), (3, 2));
     }
 
     #[test]
