@@ -15,8 +15,10 @@ GUEST := $(OUT)/vm
 # Where Kbuild puts its objects, instead of beside the sources.
 OBJECTS := $(CURDIR)/target/kbuild
 
-PROGRAMS := work userapp monitor plot sched faults exporter
-GUEST_PROGRAMS := work userapp monitor sched faults exporter
+PROGRAMS := work userapp monitor plot sched faults exporter top
+# A program whose name another package's has already is installed with the project's name in front, and called so in the guest.
+installed = $(patsubst top,mp3-top,$(1))
+GUEST_PROGRAMS := work userapp monitor sched faults exporter top
 # What `make demo` runs in the guest.
 DEMO_PROGRAMS := work userapp monitor sched
 # Static, since the guest has no libraries; without debug information, since it is held in memory.
@@ -58,12 +60,12 @@ install: ## installs what `make` built: the module below /lib/modules, the progr
 		[ -e $(OUT)/$$file ] || { echo "install: $(OUT)/$$file is not built; start with: make" >&2; exit 1; }; done
 	install -D -m 644 $(OUT)/mp3.ko "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 $(addprefix $(OUT)/,$(PROGRAMS)) "$(DESTDIR)$(PREFIX)/bin"
+	$(foreach program,$(PROGRAMS),install -m 755 $(OUT)/$(program) "$(DESTDIR)$(PREFIX)/bin/$(call installed,$(program))" &&) :
 	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
 
 uninstall: ## removes what install installed
 	rm -f "$(DESTDIR)$(MODULE_DIR)/mp3.ko"
-	rm -f $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(program)")
+	rm -f $(foreach program,$(PROGRAMS),"$(DESTDIR)$(PREFIX)/bin/$(call installed,$(program))")
 	$(if $(DESTDIR),,depmod $(MODULE_RELEASE))
 
 # The module says for which kernel it was built.
@@ -172,6 +174,7 @@ guest-programs:
 	@mkdir -p $(GUEST)
 	@vm/stage "building the guest's programs" $(GUEST_BUILD) $(addprefix --package ,$(GUEST_PROGRAMS))
 	@$(call put,$(addprefix $(GUEST_BUILT)/,$(GUEST_PROGRAMS)),$(GUEST))
+	@mv -f $(GUEST)/top $(GUEST)/$(call installed,top)
 
 demo-programs:
 	@mkdir -p $(GUEST)
@@ -187,6 +190,7 @@ demo-plot:
 guest-tests: guest
 	@vm/stage "building the guest's tests" $(GUEST_BUILD) --package tests
 	@$(call put,$(GUEST_BUILT)/mp3-tests,$(GUEST))
+	@vm/terminal $(OUT)/terminal
 
 guest-bench: guest
 	@vm/stage "building the guest's measurements" $(GUEST_BUILD) --package bench

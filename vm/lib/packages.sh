@@ -33,8 +33,9 @@ xz xz-utils
 /usr/include/zlib.h zlib1g-dev
 END
         ;;
-    # plot's report is tested in a real browser.
+    # plot's report is tested in a real browser, top in a real terminal.
     test)
+        echo "tmux tmux"
         [[ -n ${CHROMIUM:-} ]] || command -v chromium-browser google-chrome >/dev/null || echo "chromium chromium"
         ;;
     lint)

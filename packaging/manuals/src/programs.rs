@@ -16,12 +16,13 @@ pub struct Program {
 }
 
 /// What is installed.
-pub const PROGRAMS: [Program; 7] = [
+pub const PROGRAMS: [Program; 8] = [
     Program { name: "exporter", installed: "mp3-exporter", parsed: exporter::cli::Cli::command },
     Program { name: "faults", installed: "mp3-faults", parsed: faults::cli::Cli::command },
     Program { name: "monitor", installed: "mp3-monitor", parsed: monitor::cli::Cli::command },
     Program { name: "plot", installed: "mp3-plot", parsed: plot::cli::Arguments::command },
     Program { name: "sched", installed: "mp3-sched", parsed: sched::cli::Cli::command },
+    Program { name: "top", installed: "mp3-top", parsed: top::cli::Cli::command },
     Program { name: "userapp", installed: "mp3-userapp", parsed: userapp::cli::Cli::command },
     Program { name: "work", installed: "mp3-work", parsed: work::cli::Cli::command },
 ];
