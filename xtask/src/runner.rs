@@ -74,7 +74,8 @@ impl Runner {
                 };
                 vec![
                     Runner::new("virtual machine: vm/run itself", "run", 1200, "vm/tests/run"),
-                    guest("the module", "module", "", "mp3-tests"),
+                    // With a terminal for the programs that draw on one.
+                    guest("the module", "module", "--add out/terminal:/ ", "mp3-tests"),
                     guest(
                         "load, random histories and random calls, in short form",
                         "load",

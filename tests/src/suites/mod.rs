@@ -30,6 +30,7 @@ mod recordings;
 mod rights;
 pub mod scale;
 mod sched;
+mod screen;
 mod stress;
 mod ticks;
 mod timing;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Test> {
         userapp::tests(),
         monitor::tests(),
         recordings::tests(),
+        screen::tests(),
         programs::tests(),
         exporter::tests(),
         lifecycle::tests(),
