@@ -12,6 +12,7 @@
 //! | [`test`] | `make test`: runs runners, and ends with the total |
 //! | [`fuzz`] | `make fuzz-host` and `make fuzz-keep` |
 //! | [`fleet`] | `make fleet`: three guests, watched |
+//! | [`screen`] | a terminal's screen as a picture |
 //! | [`kernels`] | the kernels that were tried, and the page about them |
 
 mod expected;
@@ -20,6 +21,7 @@ mod fuzz;
 mod kernels;
 mod results;
 mod runner;
+mod screen;
 mod stage;
 mod test;
 
@@ -58,6 +60,13 @@ enum Command {
     Kernels(kernels::Command),
     /// Three guests under load, scraped by Prometheus: rules, alerts, a dashboard's queries, their traces by DuckDB
     Fleet(fleet::Options),
+    /// Draws a screen, as `tmux capture-pane -p -e` prints it, as SVG
+    Screen {
+        /// What tmux has printed
+        from: std::path::PathBuf,
+        /// Where to
+        to: std::path::PathBuf,
+    },
     /// What cargo runs a test binary with: says on stdout which package's it is
     #[command(hide = true)]
     TestBinary {
@@ -90,6 +99,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { places } => test::run(&places),
         Command::Expected { lists } => test::write_expected(&lists).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(command) => fuzz::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Screen { from, to } => screen::draw(&from, &to).map(|()| ExitCode::SUCCESS),
         Command::Kernels(command) => kernels::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Fleet(options) => fleet::run(&options).map(|()| ExitCode::SUCCESS),
         Command::TestBinary { .. } | Command::Total { .. } => unreachable!("returned above"),
