@@ -67,6 +67,9 @@ pub const COLUMNS: [Column; 17] = [
     Column::Graph,
 ];
 
+/// What a cell says where nothing happened of which there could be a time.
+pub const NONE: &str = "-";
+
 /// What a cell says where there is no number.
 pub const NOT_COUNTED: &str = "n/a";
 
@@ -232,7 +235,9 @@ impl Column {
         if !self.is_counted(process, counted) {
             return NOT_COUNTED.into();
         }
+        let has_woken = process.schedule.is_some_and(|schedule| schedule.wakeups > 0);
         match self {
+            Column::WakeUp | Column::LongestWakeUp if !has_woken => NONE.into(),
             Column::Pid => process.last.pid.to_string(),
             Column::Command => process.name(),
             Column::Threads => process.last.threads.to_string(),

@@ -16,6 +16,8 @@ pub struct Schedule {
     pub switches: f64,
     /// Time runnable and not running, percent: the sum over the threads.
     pub run_delay: f64,
+    /// Wake-ups that led to a CPU.
+    pub wakeups: u64,
     /// From a wake-up to the CPU, on average, us.
     pub wakeup_us: f64,
     /// The longest of these, us.
@@ -86,6 +88,7 @@ impl Schedules {
         let schedule = |sums: Sums| Schedule {
             switches: sums.switches as f64 * 1e9 / ns,
             run_delay: sums.delay_ns as f64 * 100.0 / ns,
+            wakeups: sums.wakeups,
             wakeup_us: sums.wakeup_ns as f64 / 1e3 / sums.wakeups.max(1) as f64,
             longest_us: sums.longest_ns as f64 / 1e3,
         };
@@ -118,7 +121,7 @@ mod tests {
         let second = 1e9 / (last - first) as f64;
         let ten = pictured[&10];
         assert_eq!(ten.switches, 2.0 * second);
-        assert_eq!((ten.wakeup_us, ten.longest_us), (6.0, 9.0));
+        assert_eq!((ten.wakeups, ten.wakeup_us, ten.longest_us), (2, 6.0, 9.0));
         assert!((ten.run_delay - 12_000.0 * 100.0 / (last - first) as f64).abs() < 1e-9, "{ten:?}");
         let twenty = pictured[&20];
         assert_eq!((twenty.switches, twenty.longest_us), (2.0 * second, 0.0));
