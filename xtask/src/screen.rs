@@ -111,7 +111,7 @@ pub fn svg(screen: &str) -> String {
     let (width, height) = (2.0 * MARGIN + CELL.0 * widest as f64, 2.0 * MARGIN + CELL.1 * rows.len() as f64);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"DejaVu Sans Mono, \
-         Menlo, Consolas, monospace\" font-size=\"{LETTER}\" xml:space=\"preserve\">\n\
+         Menlo, Consolas, monospace\" font-size=\"{LETTER}\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"{BACKGROUND}\"/>\n"
     );
     for (index, row) in rows.iter().enumerate() {
@@ -136,6 +136,8 @@ pub fn svg(screen: &str) -> String {
                     more.push_str(if is_set { attribute } else { "" });
                 }
                 let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                // Viewers make one blank of several.
+                let text = text.replace(' ', "\u{a0}");
                 let baseline = y + 0.75 * CELL.1;
                 // The length holds the columns where the reader's font is another one.
                 let _ = writeln!(
@@ -170,7 +172,7 @@ mod tests {
             "<text x=\"10.0\" y=\"23.5\" textLength=\"8.4\" fill=\"#d0d0d0\">a</text>",
             "<text x=\"18.4\" y=\"23.5\" textLength=\"16.8\" fill=\"#ffaf00\" font-weight=\"bold\">b&lt;</text>",
             "<rect x=\"10.0\" y=\"28.0\" width=\"33.6\" height=\"18\" fill=\"#d0d0d0\"/>",
-            "fill=\"#1c1c1c\">  d </text>",
+            "fill=\"#1c1c1c\">\u{a0}\u{a0}d\u{a0}</text>",
         ] {
             assert!(picture.contains(part), "{part}\n{picture}");
         }
