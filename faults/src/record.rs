@@ -79,7 +79,7 @@ pub fn run(path: &Path, args: &Record) -> anyhow::Result<ExitCode> {
     // An older recording of this name stays where nothing can be traced; COMMAND has not run where there can be no file.
     let mut feed = Feed::start(&device, path, &options, Pace::Prompt)?;
     let mut file = BufWriter::new(File::create(&args.output).with_context(failed)?);
-    Header::here(feed.live(), &options).write(&mut file).with_context(failed)?;
+    Header::here(feed.live().started(), &options).write(&mut file).with_context(failed)?;
     let mut chunks =
         Chunks { chunker: Chunker::new()?, mappings: Section::default(), faults: 0, processes: FxHashSet::default() };
     match &mut command {

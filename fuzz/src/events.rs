@@ -16,8 +16,9 @@ use sched::view::{Filter, Session, View};
 use std::io;
 use trace::decode::Decoder;
 use trace::event::Timed;
+use trace::live::Blocks;
 use trace::merge::Merger;
-use trace::recording::{payload, Header, Reader};
+use trace::recording::{block, payload, Chunker, End, Header, Mark, Packed, Reader};
 use trace::table::{Format, Writer};
 
 /// Any events can be looked at in every way and exported: nothing panics, and every report says what was lost.
@@ -56,14 +57,15 @@ fn look(events: &[Timed], begin: impl Fn() -> trace::state::State) {
     exporter.finish().expect("a sink takes all");
 }
 
-/// The records of two rings, of any words.
+/// The records of two rings, of any words; and what comes out of a recording of them, which must be the same.
 pub(crate) fn rings(bytes: &mut Bytes) -> Vec<Timed> {
     let start = bytes.number();
     let mut decoders = [Decoder::new(0, start), Decoder::new(1, start)];
+    let mut packed = [Packed::new(0), Packed::new(1)];
     let mut merger = Merger::new();
     while !bytes.is_empty() {
         let how = bytes.byte();
-        let decoder = &mut decoders[usize::from(how & 1)];
+        let (decoder, packed) = (&mut decoders[usize::from(how & 1)], &mut packed[usize::from(how & 1)]);
         // Most kinds are known ones, and most times go on.
         let kind = match how & 10 {
             0 | 8 => u64::from(how >> 4),
@@ -74,11 +76,45 @@ pub(crate) fn rings(bytes: &mut Bytes) -> Vec<Timed> {
         let time = decoder.last_ns().wrapping_add(bytes.number()) & ((1 << 56) - 1);
         let words = [time << 8 | kind, bytes.number(), bytes.number(), bytes.number()];
         if how & 12 == 12 {
-            merger.push(decoder.lose(bytes.number(), start, Some(&words), how & 64 != 0));
+            let records = bytes.number();
+            if how & 64 == 0 {
+                packed.mark(&Mark::Lost { records, since_ns: start });
+                merger.push(decoder.lose(records, start, Some(&words), false));
+            } else {
+                packed.mark(&Mark::Dropped { records, since_ns: start, until_ns: time });
+                merger.push(decoder.dropped(records, start, time));
+            }
         }
+        packed.push(&[words]);
         decoder.take(&words, |timed| merger.push(timed));
     }
-    std::iter::from_fn(|| merger.pop()).collect()
+    let events: Vec<Timed> = std::iter::from_fn(|| merger.pop()).collect();
+    assert!(recorded(start, packed) == events, "a recording has other events than the rings");
+    events
+}
+
+/// The events of a recording of two rings.
+fn recorded(start: u64, mut packed: [Packed; 2]) -> Vec<Timed> {
+    let mut blocks = Blocks::default();
+    for packed in &mut packed {
+        block(packed, &mut blocks.bytes);
+    }
+    let mut chunker = Chunker::of_rings(start).expect("memory");
+    chunker.push_blocks(&blocks);
+    let mut file = vec![];
+    Header { start_boottime_ns: start, ..Header::default() }.write(&mut file).expect("memory");
+    // Some of the events before the end of the first chunk, and the others with the second.
+    chunker.have_until(start.saturating_add(1 << 20));
+    file.extend(chunker.finish(false).expect("memory"));
+    chunker.have_until(u64::MAX);
+    file.extend(chunker.finish(true).expect("memory"));
+    let mut reader = Reader::new(&file[..]).expect("what was written");
+    let mut events = vec![];
+    while let Some(chunk) = reader.next_chunk().expect("memory") {
+        events.extend(chunk.events);
+    }
+    assert!(matches!(reader.end(), Some(End::Whole)));
+    events
 }
 
 /// A recording, or the inside of one, is read or refused; what was read can be looked at.

@@ -191,6 +191,7 @@ fn report(path: &Path, args: &ViewArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
+    reader.complete(&mut session.state.losses);
     session.report(&mut out);
     header.words(session.state.elapsed()).iter().for_each(|line| out.note(line));
     if missing & Kinds::NONE.with(Kind::Irq).0 != 0 {

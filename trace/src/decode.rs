@@ -3,6 +3,7 @@
 //! From the records of one CPU to events.
 
 use crate::event::{Lost, Path, Timed, What};
+use abi::events::header::Counts;
 use abi::events::{modular, record, Event, Exec, Record, Words};
 
 /// Reads the records of one CPU's ring in their order.
@@ -79,6 +80,21 @@ impl Decoder {
         let until_ns = next.map_or(ns, |words| self.time(words).max(ns));
         self.last_ns = ns;
         Timed { ns, cpu: self.cpu, what: What::Lost(Lost { records, until_ns, dropped }) }
+    }
+
+    /// There was no room for `records`, at some time between `since_ns` and `until_ns`: among which of the records before
+    /// this, is not known.
+    pub fn dropped(&mut self, records: u64, since_ns: u64, until_ns: u64) -> Timed {
+        let mut timed = self.lose(records, since_ns, None, true);
+        if let What::Lost(lost) = &mut timed.what {
+            lost.until_ns = lost.until_ns.max(until_ns);
+        }
+        timed
+    }
+
+    /// What the ring's header had counted at `ns`, in its place behind the last record.
+    pub fn counts(&self, ns: u64, counts: Counts) -> Timed {
+        Timed { ns: ns.max(self.last_ns), cpu: self.cpu, what: What::Counts(counts) }
     }
 }
 

@@ -22,7 +22,16 @@ impl Packer {
     ///
     /// zstd has no memory.
     pub fn new() -> io::Result<Self> {
-        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        Self::with_level(LEVEL)
+    }
+
+    /// With another level of zstd's: for columns that are small before, a lower one costs less.
+    ///
+    /// # Errors
+    ///
+    /// zstd has no memory.
+    pub fn with_level(level: i32) -> io::Result<Self> {
+        let mut compressor = zstd::bulk::Compressor::new(level)?;
         compressor.include_checksum(true)?;
         Ok(Packer { compressor, raw: vec![] })
     }

@@ -3,8 +3,6 @@
 //! Copies records out of the rings of some CPUs before they are overwritten.
 
 use super::now;
-use crate::decode::Decoder;
-use crate::event::{Timed, What};
 use abi::events::header::Counts;
 use abi::events::{Words, EVENT_WORDS};
 use abi::header::word;
@@ -31,38 +29,58 @@ const COUNTS: Duration = Duration::from_secs(1);
 /// How often *committed* is looked at while a record is being written: that takes less than a microsecond.
 const SPINS: u32 = 100_000;
 
-/// What a copier has read.
-pub enum Batch {
-    /// Events.
-    Events {
+/// What is made of one CPU's records.
+pub trait Intake: Send + 'static {
+    /// What a copier sends of all its rings.
+    type Batch: Send + 'static;
+
+    /// Of `cpu`, whose ring began at `start_ns` (CLOCK_BOOTTIME).
+    fn new(cpu: u32, start_ns: u64) -> Self;
+
+    /// The next records.
+    fn records(&mut self, records: &[Words]);
+
+    /// Records were overwritten before they were read, the first of them after `since_ns`; `next` is the first behind them.
+    fn lost(&mut self, records: u64, since_ns: u64, next: Option<&Words>);
+
+    /// There was no room for records, at some time between.
+    fn dropped(&mut self, records: u64, since_ns: u64, until_ns: u64);
+
+    /// What the header had counted at `ns`.
+    fn counts(&mut self, ns: u64, counts: Counts);
+
+    /// What has come from `rings`, if it is to be sent now; `is_over`: nothing comes after it.
+    fn batch<'a>(rings: impl Iterator<Item = &'a mut Self>, is_over: bool) -> Option<Self::Batch>;
+}
+
+/// What a copier says.
+pub enum Message<B> {
+    /// It has read its rings.
+    Read {
         /// Which copier.
         copier: usize,
         /// Everything that its rings had before this time (CLOCK_BOOTTIME, ns) has been sent.
         until: u64,
-        /// In the order of each CPU.
-        events: Vec<Timed>,
-        /// Records of kinds that are not known.
-        unknown: u64,
+        /// What they had.
+        batch: B,
     },
-    /// The copier cannot go on.
+    /// It cannot go on.
     Failed(String),
 }
 
 /// One CPU's ring.
-struct Feed {
+struct Feed<I> {
     cpu: u32,
     ring: Ring<EVENT_WORDS>,
     reader: Reader<EVENT_WORDS>,
-    decoder: Decoder,
+    intake: I,
     lost: u64,
     dropped: u64,
     /// When it was read last, ns.
     read_at: u64,
-    /// What the header had counted where the reading begins; none once that is told.
-    first: Option<Timed>,
 }
 
-impl Feed {
+impl<I: Intake> Feed<I> {
     fn open(device: &Device, cpu: u32, start_ns: u64) -> Result<Option<Self>, DeviceError> {
         let ring = match device.events(cpu) {
             Ok(ring) => ring,
@@ -75,21 +93,17 @@ impl Feed {
         // What another session has recorded before is not of this one.
         let (position, counts) = beginning(ring.memory());
         let reader = ring.reader_at(position);
-        let decoder = Decoder::new(cpu, start_ns);
-        let first = Some(Timed { ns: now(), cpu, what: What::Counts(counts) });
-        Ok(Some(Feed { cpu, ring, reader, decoder, lost: 0, dropped: counts.dropped, read_at: start_ns, first }))
+        let mut intake = I::new(cpu, start_ns);
+        intake.counts(now(), counts);
+        Ok(Some(Feed { cpu, ring, reader, intake, lost: 0, dropped: counts.dropped, read_at: start_ns }))
     }
 
-    fn counts(&self, ns: u64) -> Timed {
-        Timed {
-            ns: ns.max(self.decoder.last_ns()),
-            cpu: self.cpu,
-            what: What::Counts(Counts::read(self.ring.memory())),
-        }
+    fn count(&mut self, ns: u64) {
+        self.intake.counts(ns, Counts::read(self.ring.memory()));
     }
 
-    /// Reads everything that was reserved when this began.
-    fn read(&mut self, buffer: &mut [Words], events: &mut Vec<Timed>) -> Result<(), String> {
+    /// Reads everything that was reserved when this began; how many records that was.
+    fn read(&mut self, buffer: &mut [Words]) -> Result<usize, String> {
         let before = now();
         let memory = self.ring.memory();
         let reserved = memory.load_acquire(word::RESERVED);
@@ -99,16 +113,16 @@ impl Feed {
             }
             std::hint::spin_loop();
         }
+        let mut read = 0;
         while self.reader.position() < reserved {
             let records = self.reader.read(memory, buffer).map_err(|error| error.to_string())?;
             let lost = self.reader.lost() - self.lost;
             if lost > 0 {
                 self.lost += lost;
-                events.push(self.decoder.lose(lost, self.read_at, records.first(), false));
+                self.intake.lost(lost, self.read_at, records.first());
             }
-            for words in records {
-                self.decoder.take(words, |timed| events.push(timed));
-            }
+            self.intake.records(records);
+            read += records.len();
             if records.is_empty() && lost == 0 {
                 break;
             }
@@ -116,16 +130,11 @@ impl Feed {
         let dropped = Counts::read(memory).dropped;
         if dropped > self.dropped {
             // Where among the records that was is not known: somewhere since the last look.
-            let count = dropped - self.dropped;
+            self.intake.dropped(dropped - self.dropped, self.read_at, before);
             self.dropped = dropped;
-            let mut lost = self.decoder.lose(count, self.read_at, None, true);
-            if let What::Lost(lost) = &mut lost.what {
-                lost.until_ns = lost.until_ns.max(before);
-            }
-            events.push(lost);
         }
         self.read_at = before;
-        Ok(())
+        Ok(read)
     }
 }
 
@@ -148,19 +157,19 @@ fn beginning<M: ReadWords>(memory: &M) -> (u64, Counts) {
 }
 
 /// Copies the rings of some CPUs.
-pub struct Copier {
+pub struct Copier<I: Intake> {
     index: usize,
     device: Device,
-    feeds: Vec<Feed>,
+    feeds: Vec<Feed<I>>,
     missing: Vec<u32>,
     start_ns: u64,
     /// Looks at its rings at least this often, so that what is seen is not older.
     look: Duration,
     stop: Arc<AtomicBool>,
-    to: SyncSender<Batch>,
+    to: SyncSender<Message<I::Batch>>,
 }
 
-impl Copier {
+impl<I: Intake> Copier<I> {
     /// Maps the rings of `cpus`.
     ///
     /// # Errors
@@ -173,7 +182,7 @@ impl Copier {
         start_ns: u64,
         look: Duration,
         stop: Arc<AtomicBool>,
-        to: SyncSender<Batch>,
+        to: SyncSender<Message<I::Batch>>,
     ) -> Result<Self, DeviceError> {
         let mut copier = Copier { index, device, feeds: vec![], missing: cpus.collect(), start_ns, look, stop, to };
         copier.find_rings()?;
@@ -196,40 +205,41 @@ impl Copier {
     /// Copies until it is told to stop, then everything that is left.
     pub fn run(mut self) {
         if let Err(error) = self.copy() {
-            // Where there is no merger any more, there is none to tell either.
-            let _ = self.to.send(Batch::Failed(error));
+            // Where nothing is taken any more, there is no one to tell either.
+            let _ = self.to.send(Message::Failed(error));
         }
     }
 
     fn copy(&mut self) -> Result<(), String> {
         let mut buffer = vec![[0; EVENT_WORDS]; BATCH];
-        let mut counted: Option<Instant> = None;
+        let mut counted = Instant::now();
         loop {
             // In this order: what was written before the end is read below.
             let is_over = self.stop.load(Ordering::Acquire);
             let until = now();
-            let mut events = vec![];
-            let is_due = counted.is_none_or(|at| at.elapsed() >= COUNTS);
-            if is_due && counted.is_some() && !self.missing.is_empty() {
+            let is_due = counted.elapsed() >= COUNTS;
+            if is_due && !self.missing.is_empty() {
                 self.find_rings().map_err(|error| error.to_string())?;
             }
+            let mut read = 0;
             for feed in &mut self.feeds {
-                events.extend(feed.first.take());
-                feed.read(&mut buffer, &mut events)?;
+                read += feed.read(&mut buffer)?;
                 if is_over || is_due {
-                    events.push(feed.counts(until));
+                    feed.count(until);
                 }
             }
             if is_due {
-                counted = Some(Instant::now());
+                counted = Instant::now();
             }
-            let unknown = self.feeds.iter_mut().map(|feed| std::mem::take(&mut feed.decoder.unknown)).sum();
-            let is_full = events.len() >= BATCH;
-            let batch = Batch::Events { copier: self.index, until, events, unknown };
-            if self.to.send(batch).is_err() || is_over {
+            if let Some(batch) = I::batch(self.feeds.iter_mut().map(|feed| &mut feed.intake), is_over) {
+                if self.to.send(Message::Read { copier: self.index, until, batch }).is_err() {
+                    return Ok(());
+                }
+            }
+            if is_over {
                 return Ok(());
             }
-            if !is_full {
+            if read < BATCH {
                 self.wait();
             }
         }

@@ -10,28 +10,30 @@
 //!
 //! A copier tells with every batch until when it has read its rings; the merger lets through what is older than the least
 //! of these times, less the slack. So a silent CPU holds nothing up, and a slow copier nothing but itself.
+//!
+//! A recording that is read from its beginning ([`Tape`]) leaves decoding and merging to its reader: the copiers pack what
+//! they have read, each for itself.
 
 mod copier;
+mod copiers;
+mod decoded;
+mod packed;
+mod tape;
+
+pub use packed::{Blocks, Missing};
+pub use tape::Tape;
 
 use crate::event::{Timed, What};
 use crate::merge::{Merger, SLACK_NS};
+use abi::events::ioctl::TraceStart;
 use abi::events::Record;
 use client::device::{Device, DeviceError};
 use client::trace::{snapshot, Trace, TraceError, TraceOptions};
-use copier::{Batch, Copier};
+use copiers::Copiers;
+use decoded::{Decoded, Events};
 use nix::time::{clock_gettime, ClockId};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// Rings that one thread copies.
-const RINGS_PER_THREAD: u32 = 8;
-
-/// Batches on their way from the copiers: beyond that they wait, and the rings take what comes.
-const BATCHES: usize = 64;
 
 /// After a loss, a snapshot heals what the short counters lost, but not more often than this.
 const HEAL: Duration = Duration::from_secs(1);
@@ -89,17 +91,12 @@ pub fn clock(id: ClockId) -> u64 {
 pub struct Live<'a> {
     device: &'a Device,
     trace: Option<Trace<'a>>,
+    started: TraceStart,
     merger: Merger,
-    /// Until when each copier has read, ns.
-    until: Vec<u64>,
-    batches: Receiver<Batch>,
-    copiers: Vec<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
+    copiers: Copiers<Events>,
     first: std::vec::IntoIter<Timed>,
-    start_boottime_ns: u64,
-    cpus: u32,
     unknown: u64,
-    heal: Option<Instant>,
+    heal: bool,
     healed: Instant,
 }
 
@@ -111,46 +108,36 @@ impl<'a> Live<'a> {
     /// [`LiveError`]; nothing is traced then.
     pub fn start(device: &'a Device, path: &Path, options: &TraceOptions, pace: Pace) -> Result<Self, LiveError> {
         let trace = Trace::start(device, options)?;
-        let (start_boottime_ns, cpus) = (trace.started().start_boottime_ns, trace.started().cpus);
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, batches) = sync_channel(BATCHES);
-        let mut copiers = vec![];
-        for (index, first) in (0..cpus).step_by(RINGS_PER_THREAD as usize).enumerate() {
-            let cpus = first..(first + RINGS_PER_THREAD).min(cpus);
-            // A file of its own: the positions that poll(2) goes by are the file's.
-            let device = Device::open(path)?;
-            let copier =
-                Copier::new(index, device, cpus, start_boottime_ns, pace.look(), Arc::clone(&stop), sender.clone())?;
-            let thread = std::thread::Builder::new().name(format!("copier/{first}")).spawn(move || copier.run());
-            copiers.push(thread.map_err(|error| LiveError::Copier(error.to_string()))?);
-        }
+        let started = *trace.started();
+        let copiers = Copiers::start::<Decoded>(path, &started, pace)?;
         let mut live = Live {
             device,
             trace: Some(trace),
+            started,
             merger: Merger::new(),
-            until: vec![0; copiers.len()],
-            batches,
             copiers,
-            stop,
             first: vec![].into_iter(),
-            start_boottime_ns,
-            cpus,
             unknown: 0,
-            heal: None,
+            heal: false,
             healed: Instant::now(),
         };
         live.first = live.snapshot().map_err(LiveError::Snapshot)?.into_iter();
         Ok(live)
     }
 
+    /// What the module made of what was asked for.
+    pub fn started(&self) -> &TraceStart {
+        &self.started
+    }
+
     /// When the rings began, CLOCK_BOOTTIME, ns.
     pub fn start_boottime_ns(&self) -> u64 {
-        self.start_boottime_ns
+        self.started.start_boottime_ns
     }
 
     /// CPUs that may have rings.
     pub fn cpus(&self) -> u32 {
-        self.cpus
+        self.started.cpus
     }
 
     /// Events that came later than the merge waits.
@@ -181,22 +168,17 @@ impl<'a> Live<'a> {
         for timed in self.first.by_ref() {
             take(&timed);
         }
-        match self.batches.recv_timeout(timeout) {
-            Ok(batch) => {
-                self.accept(batch)?;
-                while let Ok(batch) = self.batches.try_recv() {
-                    self.accept(batch)?;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(LiveError::Copier("their copier has ended".into())),
+        let mut batches = vec![];
+        self.copiers.receive(timeout, |batch| batches.push(batch))?;
+        for batch in batches {
+            self.accept(batch);
         }
-        let until = self.until.iter().min().copied().unwrap_or(0).saturating_sub(SLACK_NS);
+        let until = self.copiers.until().saturating_sub(SLACK_NS);
         while let Some(timed) = self.merger.pop_before(until) {
             take(&timed);
         }
-        if self.heal.is_some() && self.healed.elapsed() >= HEAL {
-            self.heal = None;
+        if self.heal && self.healed.elapsed() >= HEAL {
+            self.heal = false;
             self.healed = Instant::now();
             // Without it the short counters stay uncertain, which is said. The next loss tries again.
             for timed in self.snapshot().unwrap_or_default() {
@@ -206,20 +188,11 @@ impl<'a> Live<'a> {
         Ok(until)
     }
 
-    fn accept(&mut self, batch: Batch) -> Result<(), LiveError> {
-        match batch {
-            Batch::Events { copier, until, events, unknown } => {
-                self.until[copier] = until;
-                self.unknown += unknown;
-                for timed in events {
-                    if matches!(timed.what, What::Lost(_)) {
-                        self.heal.get_or_insert_with(Instant::now);
-                    }
-                    self.merger.push(timed);
-                }
-                Ok(())
-            }
-            Batch::Failed(error) => Err(LiveError::Copier(error)),
+    fn accept(&mut self, batch: Events) {
+        self.unknown += batch.unknown;
+        for timed in batch.events {
+            self.heal |= matches!(timed.what, What::Lost(_));
+            self.merger.push(timed);
         }
     }
 
@@ -234,13 +207,11 @@ impl<'a> Live<'a> {
         if let Some(trace) = self.trace.take() {
             trace.stop().map_err(TraceError::Other)?;
         }
-        self.stop.store(true, Ordering::Release);
-        // Until the last copier has hung up.
-        while let Ok(batch) = self.batches.recv() {
-            self.accept(batch)?;
-        }
-        for copier in self.copiers.drain(..) {
-            copier.join().map_err(|_| LiveError::Copier("their copier has panicked".into()))?;
+        let mut batches = vec![];
+        self.copiers.finish(|batch| batches.push(batch))?;
+        for batch in batches {
+            self.unknown += batch.unknown;
+            batch.events.into_iter().for_each(|timed| self.merger.push(timed));
         }
         for timed in self.first.by_ref() {
             take(&timed);

@@ -2,13 +2,21 @@
 
 //! Makes chunks of events.
 
-use super::{checkpoint, columns, FIRST_OTHER_TAG, TAG_CHECKPOINT, TAG_EVENTS, TAG_SAMPLES};
+use super::{checkpoint, columns, rings, FIRST_OTHER_TAG, TAG_CHECKPOINT, TAG_EVENTS, TAG_RINGS, TAG_SAMPLES};
 use crate::event::{Timed, What};
 use crate::fact::Fact;
+use crate::live::Blocks;
 use crate::losses::Losses;
 use crate::state::State;
+use abi::events::Words;
 use format::chunked::{Packer, Span};
 use std::io;
+
+/// zstd's level for chunks of rings that come fast: one that leaves literals as they are. Those that come slowly cost little
+/// at any level.
+const FAST: i32 = -4;
+/// A chunk of so many bytes came fast, or else its age had ended it.
+const FAST_BYTES: usize = 1 << 18;
 
 /// Makes chunks of events.
 pub struct Chunker {
@@ -17,11 +25,17 @@ pub struct Chunker {
     losses: Losses,
     columns: columns::Columns,
     checkpoint: Vec<u8>,
+    rings: rings::Writer,
+    /// Records of rings in this chunk.
+    records: u64,
+    /// Up to when all rings have been read, ns.
+    until_ns: u64,
     samples: Vec<u8>,
     others: Vec<(u8, Vec<u8>)>,
     first_ns: Option<u64>,
     last_ns: u64,
     packer: Packer,
+    fast: Option<Packer>,
     facts: Vec<Fact>,
 }
 
@@ -40,11 +54,15 @@ impl Chunker {
             losses: Losses::default(),
             columns: columns::Columns::new(),
             checkpoint: first,
+            rings: rings::Writer::default(),
+            records: 0,
+            until_ns: 0,
             samples: vec![],
             others: vec![],
             first_ns: None,
             last_ns: 0,
             packer: Packer::new()?,
+            fast: None,
             facts: vec![],
         })
     }
@@ -56,6 +74,15 @@ impl Chunker {
     /// zstd has no memory.
     pub fn with_checkpoints() -> io::Result<Self> {
         Ok(Chunker { state: Some(State::new()), ..Self::new()? })
+    }
+
+    /// Makes a file of the rings of a trace that began at `start_ns`, with [`Chunker::push_blocks`].
+    ///
+    /// # Errors
+    ///
+    /// zstd has no memory.
+    pub fn of_rings(start_ns: u64) -> io::Result<Self> {
+        Ok(Chunker { last_ns: start_ns, fast: Some(Packer::with_level(FAST)?), ..Self::new()? })
     }
 
     /// What is missing so far.
@@ -82,6 +109,29 @@ impl Chunker {
         self.last_ns = self.last_ns.max(timed.ns);
     }
 
+    /// Takes blocks of rings, in the order in which they were made. What is missing from them is not in [`Chunker::losses`].
+    pub fn push_blocks(&mut self, blocks: &Blocks) {
+        self.begin_rings();
+        self.rings.append(&blocks.bytes);
+        self.records += blocks.records;
+    }
+
+    /// Takes what was known of all threads at `ns`, to stand behind all events of the rings before `release_ns`.
+    pub fn push_snapshot(&mut self, release_ns: u64, ns: u64, records: &[Words]) {
+        self.begin_rings();
+        self.rings.snapshot(release_ns, ns, records);
+    }
+
+    /// All that the rings had before `until_ns` has been given.
+    pub fn have_until(&mut self, until_ns: u64) {
+        self.until_ns = self.until_ns.max(until_ns);
+    }
+
+    fn begin_rings(&mut self) {
+        // Events that are held back stand between the last chunk's end and this one's.
+        self.first_ns.get_or_insert(self.last_ns);
+    }
+
     /// Takes a sample of the sampler ([`abi`]'s words of it, little endian).
     pub fn push_sample(&mut self, words: &[u64]) {
         for word in words {
@@ -100,12 +150,15 @@ impl Chunker {
 
     /// Bytes of this chunk before compression.
     pub fn bytes(&self) -> usize {
-        self.columns.bytes() + self.samples.len() + self.others.iter().map(|(_, section)| section.len()).sum::<usize>()
+        self.columns.bytes()
+            + self.rings.bytes()
+            + self.samples.len()
+            + self.others.iter().map(|(_, section)| section.len()).sum::<usize>()
     }
 
     /// Events in this chunk.
     pub fn events(&self) -> u32 {
-        self.columns.events()
+        u32::try_from(self.records).unwrap_or(u32::MAX).saturating_add(self.columns.events())
     }
 
     /// The time of the first event of this chunk, ns.
@@ -120,18 +173,39 @@ impl Chunker {
     /// zstd has no memory.
     pub fn finish(&mut self, last: bool) -> io::Result<Vec<u8>> {
         let mut events = Vec::with_capacity(self.columns.bytes() + 64);
-        self.columns.write(&mut events);
+        // Also where nothing has come: until when the rings have been read is news as well.
+        let has_rings = self.rings.bytes() > 0 || self.until_ns > 0;
+        if self.columns.events() > 0 || !has_rings {
+            self.columns.write(&mut events);
+        }
+        let mut rings = vec![];
+        if has_rings {
+            self.rings.write(self.until_ns, &mut rings);
+            // The last chunk has everything there is, however far that is.
+            if self.until_ns < u64::MAX {
+                self.last_ns = self.last_ns.max(self.until_ns);
+            }
+        }
         let span = Span {
-            records: self.columns.events(),
+            records: self.events(),
             first_ns: self.first_ns.unwrap_or(self.last_ns),
             last_ns: self.last_ns,
             is_last: last,
         };
-        let mut sections =
-            vec![(TAG_CHECKPOINT, &self.checkpoint[..]), (TAG_EVENTS, &events[..]), (TAG_SAMPLES, &self.samples[..])];
+        let mut sections = vec![
+            (TAG_CHECKPOINT, &self.checkpoint[..]),
+            (TAG_EVENTS, &events[..]),
+            (TAG_SAMPLES, &self.samples[..]),
+            (TAG_RINGS, &rings[..]),
+        ];
         sections.extend(self.others.iter().map(|(tag, section)| (*tag, &section[..])));
-        let chunk = self.packer.pack(&span, &sections)?;
+        let packer = match &mut self.fast {
+            Some(fast) if rings.len() >= FAST_BYTES => fast,
+            _ => &mut self.packer,
+        };
+        let chunk = packer.pack(&span, &sections)?;
         self.columns = columns::Columns::new();
+        self.records = 0;
         self.samples.clear();
         self.others.clear();
         self.first_ns = None;

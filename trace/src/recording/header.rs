@@ -3,7 +3,8 @@
 //! What a recording says about itself.
 
 use super::FAMILY;
-use crate::live::{clock, now, Live};
+use crate::live::{clock, now};
+use abi::events::ioctl::TraceStart;
 use client::trace::TraceOptions;
 use format::utc::Utc;
 use nix::sys::utsname::uname;
@@ -40,13 +41,13 @@ pub struct Header {
 }
 
 impl Header {
-    /// Of what is recorded here and now.
-    pub fn here(live: &Live, options: &TraceOptions) -> Self {
+    /// Of what is recorded here and now, by the session that was `started`.
+    pub fn here(started: &TraceStart, options: &TraceOptions) -> Self {
         let names = uname().ok();
         let text = |name: Option<&std::ffi::OsStr>| name.and_then(|name| name.to_str()).unwrap_or("unknown").to_owned();
         let boottime = now();
         let realtime = clock(ClockId::CLOCK_REALTIME);
-        let since = boottime.saturating_sub(live.start_boottime_ns());
+        let since = boottime.saturating_sub(started.start_boottime_ns);
         let filter = match (&options.name, options.pids.is_empty()) {
             (Some(name), _) => Some(format!("processes named *{name}*")),
             (None, false) => Some(format!("processes {:?}", options.pids)),
@@ -56,8 +57,8 @@ impl Header {
             host: text(names.as_ref().map(|names| names.nodename())),
             kernel: text(names.as_ref().map(|names| names.release())),
             machine: text(names.as_ref().map(|names| names.machine())),
-            cpus: live.cpus(),
-            start_boottime_ns: live.start_boottime_ns(),
+            cpus: started.cpus,
+            start_boottime_ns: started.start_boottime_ns,
             start_realtime_ns: realtime.saturating_sub(since),
             monotonic_behind_ns: boottime.saturating_sub(clock(ClockId::CLOCK_MONOTONIC)),
             abi: abi::header::ABI_VERSION,

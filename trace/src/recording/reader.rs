@@ -2,8 +2,11 @@
 
 //! Reads recordings.
 
-use super::{checkpoint, columns, FormatError, Header, FAMILY, TAG_CHECKPOINT, TAG_EVENTS, TAG_SAMPLES};
+use super::{
+    checkpoint, columns, rings, FormatError, Header, FAMILY, TAG_CHECKPOINT, TAG_EVENTS, TAG_RINGS, TAG_SAMPLES,
+};
 use crate::event::Timed;
+use crate::losses::Losses;
 use crate::state::State;
 use anyhow::Context as _;
 use format::chunked::{self, sections};
@@ -12,7 +15,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 /// A part of a recording.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// What was known when it began. Needed only where the chunk before it has not been read.
     pub checkpoint: State,
@@ -42,6 +45,7 @@ pub enum End {
 pub struct Reader<R> {
     chunks: chunked::Reader<R>,
     header: Header,
+    rings: rings::Reader,
     end: Option<End>,
 }
 
@@ -56,7 +60,8 @@ impl<R: Read> Reader<R> {
         if header.abi > abi::header::ABI_VERSION {
             return Err(FormatError::Abi(header.abi));
         }
-        Ok(Reader { chunks, header, end: None })
+        let rings = rings::Reader::new(header.start_boottime_ns);
+        Ok(Reader { chunks, header, rings, end: None })
     }
 
     /// What the recording says about itself.
@@ -89,26 +94,38 @@ impl<R: Read> Reader<R> {
         }
         let chunk = match self.chunks.next_chunk()? {
             Some(chunk) => chunk.sections().map_err(FormatError::from).and_then(|sections| {
-                let mut read = understand(&sections)?;
+                let mut read = understand(&sections, &mut self.rings)?;
                 read.last_ns = chunk.span.last_ns;
                 Ok(read)
             }),
             None => {
-                self.end = Some(match self.chunks.take_end() {
+                let end = match self.chunks.take_end() {
                     Some(chunked::End::Whole) => End::Whole,
                     Some(chunked::End::Damaged(error)) => End::Damaged(error.into()),
                     Some(chunked::End::CutOff) | None => End::CutOff,
-                });
-                return Ok(None);
+                };
+                return Ok(self.finish(end));
             }
         };
         match chunk {
             Ok(chunk) => Ok(Some(chunk)),
-            Err(error) => {
-                self.end = Some(End::Damaged(error));
-                Ok(None)
-            }
+            Err(error) => Ok(self.finish(End::Damaged(error))),
         }
+    }
+
+    /// Ends it, with the events that waited for another chunk.
+    fn finish(&mut self, end: End) -> Option<Chunk> {
+        self.end = Some(end);
+        let mut chunk = Chunk::default();
+        self.rings.rest(&mut chunk.events);
+        chunk.last_ns = chunk.events.last()?.ns;
+        Some(chunk)
+    }
+
+    /// Adds what came late, and what this program does not know, to `losses`.
+    pub fn complete(&self, losses: &mut Losses) {
+        losses.late += self.rings.late();
+        losses.unknown += self.rings.unknown();
     }
 }
 
@@ -129,15 +146,19 @@ pub fn open(path: &Path) -> anyhow::Result<Reader<BufReader<File>>> {
 ///
 /// Bytes that no [`Chunker`](super::Chunker) writes.
 pub fn payload(raw: &[u8]) -> Result<Chunk, FormatError> {
-    understand(&sections(raw)?)
+    let mut rings = rings::Reader::new(0);
+    let mut chunk = understand(&sections(raw)?, &mut rings)?;
+    rings.rest(&mut chunk.events);
+    Ok(chunk)
 }
 
-fn understand(sections: &[(u8, &[u8])]) -> Result<Chunk, FormatError> {
-    let mut chunk = Chunk { checkpoint: State::new(), events: vec![], samples: vec![], others: vec![], last_ns: 0 };
+fn understand(sections: &[(u8, &[u8])], rings: &mut rings::Reader) -> Result<Chunk, FormatError> {
+    let mut chunk = Chunk::default();
     for (tag, section) in sections {
         match *tag {
             TAG_CHECKPOINT => chunk.checkpoint = checkpoint::read(section)?,
             TAG_EVENTS => chunk.events = columns::read(section)?,
+            TAG_RINGS => rings.read(section, &mut chunk.events)?,
             TAG_SAMPLES => chunk.samples = words(section),
             tag => chunk.others.push((tag, section.to_vec())),
         }
