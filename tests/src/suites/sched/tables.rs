@@ -360,7 +360,7 @@ fn bad_arguments_get_an_answer_that_says_what_to_do() -> Outcome {
         ("report /nowhere top", 1, "/nowhere"),
         ("top --device /nowhere", 1, "is mp3.ko loaded?"),
         ("record -o /nowhere/file", 1, "/nowhere/file"),
-        ("top --ring 1000 --duration 1", 1, "cannot trace"),
+        ("top --ring 1000 --duration 1", 1, "a power of two from 256"),
     ] {
         let ended = run(&mut sched(line, &[]))?;
         ensure!(ended.status.code() == Some(code) && ended.stderr.contains(message), "{line}: {ended:?}");

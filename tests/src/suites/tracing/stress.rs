@@ -2,27 +2,30 @@
 
 //! The tracer under load: sessions that come and go, CPUs that do, and storms of forks.
 //!
-//! Short by default; `MP3_TRACE_ROUNDS` makes it long.
+//! Short by default; `MP3_TRACE_ROUNDS` and `MP3_TRACE_THREADS` make it long.
 
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use abi::events::header::word as event_word;
 use abi::events::ioctl::{MODE_DISCARD, MODE_OVERWRITE};
 use abi::events::life::CLONE_THREAD;
-use abi::events::{Event, Kind, Kinds};
+use abi::events::{Event, Kind, Kinds, SwitchFlags};
 use abi::header::word;
 use anyhow::{ensure, Result};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Barrier};
 use testkit::child::Child;
 use testkit::module::Module;
 use testkit::options;
-use testkit::tracing::{Ask, Ring, Tracing};
+use testkit::tracing::{self, Ask, Ring, ThreadState, Tracing};
 use work::random::SplitMix64;
 
 tests![
     sessions_come_and_go_under_load within limit(),
     owners_are_killed_under_load within limit(),
+    the_module_goes_as_soon_as_its_owner_is_killed within limit(),
+    thousands_of_threads_are_known_and_end_with_the_kernels_numbers within limit(),
     cpus_come_and_go_while_their_events_are_recorded,
     a_cpu_that_was_not_there_at_the_start_gets_its_ring,
     a_storm_of_forks_is_followed_whole,
@@ -115,6 +118,79 @@ fn owners_are_killed_under_load() -> Outcome {
     }
     drop(load);
     module.unload()
+}
+
+fn the_module_goes_as_soon_as_its_owner_is_killed() -> Outcome {
+    let load = load()?;
+    for _ in 0..rounds()?.div_ceil(4) {
+        let module = Module::load("")?;
+        let mut owner = Child::spawn(|parent| {
+            let mut tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE).records(1024)).expect("a session");
+            parent.done();
+            loop {
+                tracing.read().expect("events");
+                std::thread::yield_now();
+            }
+        })?;
+        owner.wait_done()?;
+        module.refuses_to_unload()?;
+        owner.kill(Signal::SIGKILL)?;
+        owner.wait()?;
+        // Its probes are still being left on the other CPUs.
+        module.unload()?;
+    }
+    drop(load);
+    Ok(())
+}
+
+fn thousands_of_threads_are_known_and_end_with_the_kernels_numbers() -> Outcome {
+    let _module = Module::load("")?;
+    let threads = options::number("MP3_TRACE_THREADS", 400)? as usize;
+    let mut child = Child::spawn(move |parent| {
+        let barrier = Arc::new(Barrier::new(threads + 1));
+        let handles: Vec<_> = (0..threads)
+            .map(|_| {
+                let barrier = barrier.clone();
+                let stack = std::thread::Builder::new().stack_size(32 << 10);
+                stack.spawn(move || barrier.wait().is_leader()).expect("a thread")
+            })
+            .collect();
+        parent.done();
+        parent.wait();
+        barrier.wait();
+        for handle in handles {
+            handle.join().expect("its end");
+        }
+    })?;
+    child.wait_done()?;
+    let pid = child.pid() as u32;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SCHEDULER).records(1 << 18))?;
+    let (before, _) = tracing::snapshot(&tracing.file, 4096)?;
+    let of_child = |state: &ThreadState| state.task.is_some_and(|task| task.tgid == pid);
+    let tids: BTreeSet<u32> = before.iter().filter(|(_, state)| of_child(state)).map(|(tid, _)| *tid).collect();
+    ensure!(tids.len() == threads + 1, "{} of {threads} threads are in the snapshot", tids.len());
+    child.go()?;
+    let usage = child.wait()?;
+    tracing.stop()?;
+    let events = tracing.read()?;
+    ensure!(tracing.lost() == 0, "{} records lost", tracing.lost());
+    let (mut exits, mut finals, mut run_ns) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for happened in &events {
+        match happened.event {
+            Event::Exit(exit) if exit.tgid == pid => drop(exits.insert(exit.tid)),
+            Event::Switch(switch) if switch.flags.contains(SwitchFlags::DEAD) && tids.contains(&switch.prev) => {
+                ensure!(finals.insert(switch.prev), "{} died twice", switch.prev);
+                run_ns += switch.run_ns;
+            }
+            _ => {}
+        }
+    }
+    ensure!(exits == tids && finals == tids, "{} exits, {} last switches", exits.len(), finals.len());
+    // wait4 sums before the last switch of each.
+    let reported = usage.cpu_ns;
+    ensure!(run_ns + 1_000 * threads as u64 >= reported, "{run_ns} ns in the records, {reported} by wait4");
+    println!("    {threads} threads, {} events, {run_ns} ns of run time, {reported} by wait4", events.len());
+    Ok(())
 }
 
 /// Takes a CPU away, or brings it back.
