@@ -18,16 +18,22 @@ guest_make() {
         guest_module "$dir/modules" "$unpacked/lib/modules/$release" "$name" | awk '!seen[$0]++' >"$dir/modules/$name.load"
     done
     for name in "${GUEST_BOOT_MODULES[@]}"; do
-        grep -q "/$name\.ko" "$unpacked/lib/modules/$release/modules.builtin" ||
+        # What is built in is no file. (The list of what is, modules.builtin, is not in the packages that are unpacked here.)
+        [[ -z $(guest_module_file "$unpacked/lib/modules/$release" "$name") ]] ||
             guest_module "$dir/modules" "$unpacked/lib/modules/$release" "$name"
     done | awk '!seen[$0]++' >"$dir/modules/boot.load"
+}
+
+# guest_module_file MODULES NAME: prints the file of a module, if there is one.
+guest_module_file() {
+    # A file's name may have dashes where the module's has underscores.
+    find "$1/kernel" -name "${2//[_-]/[_-]}.ko.xz" -print -quit
 }
 
 # guest_module DIR MODULES NAME: unpacks a module into DIR, what it depends on before it, and prints their files' names.
 guest_module() {
     local dir=$1 modules=$2 name=$3 file needed
-    # A file's name may have dashes where the module's has underscores.
-    file=$(find "$modules/kernel" -name "${name//[_-]/[_-]}.ko.xz" -print -quit)
+    file=$(guest_module_file "$modules" "$name")
     [[ -n $file ]] || die "the kernel's packages have no module $name"
     # shellcheck disable=SC2046 # names without blanks
     for needed in $(/sbin/modinfo --field depends "$file" | tr ',' ' '); do
