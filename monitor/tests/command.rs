@@ -104,6 +104,8 @@ impl Module {
             threads: 1,
             comm: *b"work\0\0\0\0\0\0\0\0\0\0\0\0",
             registration: pid as u64,
+            // Who runs the test: a monitor takes the registrations of its own user.
+            user: nix::unistd::getuid().as_raw(),
             totals: Totals { minor_faults, user_ns: minor_faults * 100, ..Totals::default() },
             ..SampleRecord::default()
         };
