@@ -8,7 +8,7 @@ MP3_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # Everything large lives here, outside the checkout, so that a second checkout finds it too.
 MP3_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mp3
 # Part of the name of what is cached: raise it when a stage of vm/prepare makes something else than before.
-MP3_RECIPE=2
+MP3_RECIPE=3
 # Debian's flavour of kernel: the one for virtual machines, unless another is to be tried (rt-amd64 has PREEMPT_RT).
 KERNEL_FLAVOUR=${MP3_FLAVOUR:-cloud-amd64}
 
