@@ -3,7 +3,7 @@
 //! A control group of version 2.
 
 use crate::test::Skip;
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{mount, MsFlags};
 use std::fs;
@@ -70,9 +70,11 @@ impl Cgroup {
         Ok(())
     }
 
-    /// That nothing is left in it.
-    pub fn ensure_empty(&self) -> Result<()> {
-        ensure!(self.number("cgroup.events", "populated")? == 0, "something is left in the group");
+    /// Waits until nothing is left in it: the dead leave it a moment after they were buried.
+    pub fn wait_until_empty(&self) -> Result<()> {
+        while self.number("cgroup.events", "populated")? != 0 {
+            std::thread::yield_now();
+        }
         Ok(())
     }
 }
@@ -80,7 +82,7 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = fs::write(self.directory.join("cgroup.kill"), "1");
-        // The dead leave it a moment after they were buried.
+        // As above.
         while fs::remove_dir(&self.directory).is_err_and(|error| error.raw_os_error() == Some(Errno::EBUSY as i32)) {
             std::thread::yield_now();
         }

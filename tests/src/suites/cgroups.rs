@@ -106,7 +106,7 @@ fn a_frozen_process_stands_still_and_goes_on() -> Outcome {
     child.wait_dead()?;
     records.extend(samples.until_final(before.pid)?);
     let usage = child.wait()?;
-    group.ensure_empty()?;
+    group.wait_until_empty()?;
     before.compare(&records, &usage)
 }
 

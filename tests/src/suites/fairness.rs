@@ -288,8 +288,10 @@ fn an_attack_costs_anothers_profile_no_record_and_no_fault() -> Outcome {
         }
     }
     ensure!(samples.reader.lost() == 0, "{} records lost", samples.reader.lost());
-    let begun = Instant::now();
     let other = Child::idle()?;
+    // In the profile it has no fault.
+    kernel::wait_until_asleep(other.pid())?;
+    let begun = Instant::now();
     status::register(other.pid())?;
     status::unregister(other.pid())?;
     let answered = begun.elapsed();

@@ -150,7 +150,7 @@ fn a_thread_that_has_used_up_its_quota_is_throttled() -> Outcome {
     })?;
     ensure!(!flags.contains(SwitchFlags::DEAD), "{flags:?}");
     drop(child);
-    group.ensure_empty()?;
+    group.wait_until_empty()?;
     Ok(())
 }
 
