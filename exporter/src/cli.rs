@@ -31,7 +31,7 @@ Exit status: 0 ended by SIGINT or SIGTERM; 1 failed; 2 wrong usage";
 /// Tells Prometheus what processes do: page faults, CPU time, delays, context switches and memory, of each process, each
 /// command and each cgroup, as OpenMetrics over HTTP. With CAP_PERFMON also histograms of scheduling latency and fault latency.
 ///
-/// It listens on the loopback address alone unless it is told otherwise: whoever reaches it sees the names of processes.
+/// It listens on the loopback address alone unless it is told otherwise: a client sees the names of processes.
 #[derive(Parser, Debug)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {

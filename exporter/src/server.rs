@@ -80,7 +80,7 @@ impl<F: FnMut(Tally) -> String + 'static> Server<F> {
         })
     }
 
-    /// Answers whoever connects to `listener`, for ever. Needs a `LocalSet`.
+    /// Answers the clients of `listener`, for ever. Needs a `LocalSet`.
     pub async fn serve(self: Rc<Self>, listener: TcpListener) {
         for number in 0.. {
             let stream = loop {

@@ -8,31 +8,9 @@ use exporter::exposition::{About, Exposition, Shared, State, FIXED};
 use exporter::scraped::Scraped;
 use exporter::store::{Bounds, Shown, Store};
 use format::columns::Counted;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Counts what is allocated.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: heap::Counting = heap::Counting;
 
 /// Processes at a time. Each lives for ten minutes, and another takes its place.
 const PROCESSES: u64 = 20;
@@ -93,7 +71,7 @@ fn a_week_takes_no_more_memory_than_an_hour_no_more_series_than_allowed_and_no_t
                 merged = scraped.get("mp3_exporter_merged_groups_total", &[]).unwrap();
             }
         }
-        LIVE.load(Ordering::Relaxed)
+        heap::live()
     };
     let hour = live_after(0..360);
     let week = live_after(360..7 * 86_400 / STEP);

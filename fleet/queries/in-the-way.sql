@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-2.0
 --
--- Who took the CPU from whom: switches away from a thread that was still runnable, by both commands' names.
+-- Which command was preempted, and by which: switches away from a thread that was still runnable, by both commands' names.
 WITH names AS (
     SELECT machine, tid, arg_max(comm, time_ns) AS comm
     FROM read_parquet(getvariable('traces') || '/machine=*/name.parquet', hive_partitioning = true)

@@ -117,7 +117,7 @@ fn major_faults_take_as_long_as_the_disk() -> Outcome {
 
 fn pages_in_the_swap_cache_are_found_without_the_disk() -> Outcome {
     const PAGES: usize = 20;
-    // Whoever writes to it does not wait for the end, so the page stays in the cache. (From zram, it is gone at once.)
+    // A write to it ends later, so the page stays in the cache. (From zram, it is gone at once.)
     let _disk = NullBlk::swap(Duration::from_millis(1))?;
     let _module = Module::load("")?;
     let planted = plant(Kinds::FAULTS, |shared| {
