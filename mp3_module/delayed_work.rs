@@ -9,7 +9,7 @@ use kernel::bindings;
 use kernel::container_of;
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow};
-use kernel::workqueue::{HasDelayedWork, Queue, Work, WorkItem};
+use kernel::workqueue::{self, HasDelayedWork, HasWork, Queue, Work, WorkItem};
 
 /// A work queue of the module's own.
 ///
@@ -52,24 +52,33 @@ impl Drop for WorkQueue {
 }
 
 /// Runs `item` when a timer fires that expires in `expiry` jiffies, unless it is to run before that anyway.
-pub(crate) fn arm<T>(queue: &WorkQueue, item: ArcBorrow<'_, T>, expiry: u64)
+pub(crate) fn arm<T, const ID: u64>(queue: &WorkQueue, item: ArcBorrow<'_, T>, expiry: u64)
 where
-    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T> + Send + Sync + 'static,
+    T: WorkItem<ID, Pointer = Arc<T>> + HasDelayedWork<T, ID> + Send + Sync + 'static,
 {
     // A delay of 0 would not wait for a timer at all. One jiffy ago is an expiry too, and fires with the next jiffy.
     const ONE_JIFFY_AGO: usize = usize::MAX;
     let delay = if expiry == 0 { ONE_JIFFY_AGO } else { usize::try_from(expiry).unwrap_or(ONE_JIFFY_AGO) };
     // An error means that it was queued already, which is enough.
-    let _ = queue.queue().enqueue_delayed(Arc::from(item), delay);
+    let _ = queue.queue().enqueue_delayed::<Arc<T>, ID>(Arc::from(item), delay);
+}
+
+/// Runs `item` soon, in a thread that may wait for memory and for the locks of others.
+pub(crate) fn run_apart<T, const ID: u64>(item: ArcBorrow<'_, T>)
+where
+    T: WorkItem<ID, Pointer = Arc<T>> + HasDelayedWork<T, ID> + Send + Sync + 'static,
+{
+    // As above.
+    let _ = workqueue::system_unbound().enqueue_delayed::<Arc<T>, ID>(Arc::from(item), 0);
 }
 
 /// Waits for a run that is under way, and lets none follow. Not to be called by a run, which would wait for itself.
-pub(crate) fn disable<T>(item: &Arc<T>)
+pub(crate) fn disable<T, const ID: u64>(item: &Arc<T>)
 where
-    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,
+    T: WorkItem<ID, Pointer = Arc<T>> + HasDelayedWork<T, ID>,
 {
     // SAFETY: The item is valid, and with it its work; it may sleep here.
-    if unsafe { bindings::disable_delayed_work_sync(raw_work(item)) } {
+    if unsafe { bindings::disable_delayed_work_sync(raw_work::<T, ID>(item)) } {
         // SAFETY: The work was queued, and disabling it passed the queue's reference on to us, which `enqueue_delayed` made of
         // an `Arc` to this very item by `into_raw`.
         drop(unsafe { Arc::from_raw(Arc::as_ptr(item)) });
@@ -77,8 +86,8 @@ where
 }
 
 /// The C side of the item's work.
-fn raw_work<T: HasDelayedWork<T>>(item: &Arc<T>) -> *mut bindings::delayed_work {
+fn raw_work<T: HasDelayedWork<T, ID>, const ID: u64>(item: &Arc<T>) -> *mut bindings::delayed_work {
     let item = Arc::as_ptr(item).cast_mut();
     // SAFETY: The pointer is to a valid item, whose work is the `work` of a `delayed_work`.
-    unsafe { container_of!(Work::raw_get(T::raw_get_work(item)), bindings::delayed_work, work) }
+    unsafe { container_of!(Work::raw_get(<T as HasWork<T, ID>>::raw_get_work(item)), bindings::delayed_work, work) }
 }

@@ -48,6 +48,9 @@ extern "C" {
     pub(crate) fn mp3_proc_mkdir() -> *mut ProcDirEntry;
     pub(crate) fn mp3_proc_create_status(directory: *mut ProcDirEntry, data: *mut c_void) -> *mut ProcDirEntry;
 
+    pub(crate) fn mp3_fs_reclaim_acquire();
+    pub(crate) fn mp3_fs_reclaim_release();
+
     pub(crate) fn mp3_follow_register(profiler: *const c_void) -> c_int;
     pub(crate) fn mp3_follow_unregister();
     pub(crate) fn mp3_follow_synchronize();

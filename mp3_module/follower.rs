@@ -9,6 +9,8 @@
 //!
 //! Lock order: this mutex, the tracepoints' own, the profiler's. A probe that runs holds none of the first two, so
 //! registering and unregistering, which wait for tracepoints, never wait for a probe that waits for them.
+//!
+//! A tick does not take this mutex: to register a probe is to wait for memory, and for the tracepoints of others.
 
 use crate::ffi;
 use crate::profiler::Profiler;
@@ -19,66 +21,90 @@ use kernel::prelude::*;
 use kernel::sync::{new_mutex, ArcBorrow, Mutex};
 use kernel::task::Task;
 
-/// The probe, if it is registered.
+/// Who needs the probe.
 #[pin_data]
 pub(crate) struct Follower {
     #[pin]
-    watching: Mutex<bool>,
+    probe: Mutex<Probe>,
+}
+
+/// The probe, and what it is registered for besides the processes that are followed.
+struct Probe {
+    is_registered: bool,
+    /// Commands under way that are to make a process followed.
+    commands: usize,
 }
 
 impl Follower {
     /// Not registered.
     pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Follower { watching <- new_mutex!(false, "mp3_follower") })
+        pin_init!(Follower { probe <- new_mutex!(Probe { is_registered: false, commands: 0 }, "mp3_follower") })
     }
 
-    /// Registers the probe if it is not, then calls `register`, which is to make a process followed.
+    /// Registers the probe if it is not, then calls `register`, which is to make a process followed. The mutex is not held
+    /// meanwhile: `register` may wait long for its user's share.
     ///
     /// # Errors
     ///
     /// Those of `register`; `EOPNOTSUPP` where this kernel lacks the tracepoint; `ENOMEM`.
     pub(crate) fn follow(&self, profiler: ArcBorrow<'_, Profiler>, register: impl FnOnce() -> Result) -> Result {
-        let mut watching = self.watching.lock();
-        if !*watching {
-            let profiler: *const Profiler = &*profiler;
-            // SAFETY: The profiler lives until `end`, which its owner calls before it drops it.
-            to_result(unsafe { ffi::mp3_follow_register(profiler.cast()) }).map_err(|error| {
-                if error == ENOENT {
-                    Error::from_errno(-(bindings::EOPNOTSUPP as c_int))
-                } else {
-                    error
-                }
-            })?;
-            *watching = true;
+        {
+            let mut probe = self.probe.lock();
+            probe.register(profiler)?;
+            probe.commands = probe.commands.saturating_add(1);
         }
         let result = register();
-        if profiler.following() == 0 {
-            unregister(&mut watching);
-        }
+        let mut probe = self.probe.lock();
+        probe.commands = probe.commands.saturating_sub(1);
+        probe.settle(profiler);
         result
     }
 
-    /// Unregisters the probe if no process is followed any more. The profiler's mutex is not held.
+    /// Unregisters the probe if nothing needs it any more. The profiler's mutex is not held.
     pub(crate) fn settle(&self, profiler: ArcBorrow<'_, Profiler>) {
-        let mut watching = self.watching.lock();
-        if *watching && profiler.following() == 0 {
-            unregister(&mut watching);
-        }
+        self.probe.lock().settle(profiler);
     }
 
     /// Unregisters the probe, and waits until it does not run any more.
     pub(crate) fn end(&self) {
-        unregister(&mut self.watching.lock());
+        self.probe.lock().unregister();
         // SAFETY: Callable in process context.
         unsafe { ffi::mp3_follow_synchronize() };
     }
 }
 
-/// The probe may still run when this returns.
-fn unregister(watching: &mut bool) {
-    if core::mem::take(watching) {
-        // SAFETY: It is registered.
-        unsafe { ffi::mp3_follow_unregister() };
+impl Probe {
+    /// Registers it, if it is not.
+    fn register(&mut self, profiler: ArcBorrow<'_, Profiler>) -> Result {
+        if self.is_registered {
+            return Ok(());
+        }
+        let profiler: *const Profiler = &*profiler;
+        // SAFETY: The profiler lives until `end`, which its owner calls before it drops it.
+        to_result(unsafe { ffi::mp3_follow_register(profiler.cast()) }).map_err(|error| {
+            if error == ENOENT {
+                Error::from_errno(-(bindings::EOPNOTSUPP as c_int))
+            } else {
+                error
+            }
+        })?;
+        self.is_registered = true;
+        Ok(())
+    }
+
+    /// Unregisters it, if nothing needs it.
+    fn settle(&mut self, profiler: ArcBorrow<'_, Profiler>) {
+        if self.commands == 0 && profiler.following() == 0 {
+            self.unregister();
+        }
+    }
+
+    /// Unregisters it, if it is registered. It may still run when this returns.
+    fn unregister(&mut self) {
+        if core::mem::take(&mut self.is_registered) {
+            // SAFETY: It is registered.
+            unsafe { ffi::mp3_follow_unregister() };
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Unsafe code stands in the files that own an interface to C: `process/`, `memory`, `delayed_work`, `procfs`, `chardev`,
-//! `time`, `compat`.
+//! `time`, `compat`, `reclaim`, `follower`.
 
 mod abi;
 mod chardev;
@@ -30,6 +30,7 @@ mod positions;
 mod process;
 mod procfs;
 mod profiler;
+mod reclaim;
 mod regions;
 mod registry;
 mod time;

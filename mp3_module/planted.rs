@@ -119,6 +119,25 @@ mod fault {
     }
 }
 
+/// Lockdep: memory is waited for under a mutex that a tick takes.
+#[cfg(mp3_plant = "memory_in_tick")]
+mod fault {
+    use crate::reclaim::Reclaim;
+    use kernel::prelude::*;
+    use kernel::sync::new_mutex;
+
+    pub(super) fn plant() -> Result {
+        let mutex = KBox::pin_init(new_mutex!(0, "mp3_planted_mutex"), GFP_KERNEL)?;
+        {
+            let _tick = Reclaim::enter();
+            let _locked = mutex.lock();
+        }
+        let _locked = mutex.lock();
+        drop(KBox::new(0, GFP_KERNEL)?);
+        Ok(())
+    }
+}
+
 /// `RUST_OVERFLOW_CHECKS`: a sum that its type does not hold.
 #[cfg(mp3_plant = "overflow")]
 mod fault {

@@ -23,6 +23,7 @@ use crate::interval::Interval;
 use crate::memory::SharedMemory;
 use crate::params::Params;
 use crate::process::{quota_user, Process, Registrar};
+use crate::reclaim::Reclaim;
 use crate::registry::{Registry, Room, Vacancy};
 use crate::time::{self, Now};
 use crate::users::{Limits, Refusal, User, Users};
@@ -45,6 +46,12 @@ const BATCH_THREADS: u32 = 256;
 /// Longest wait of a registration before it looks again whether it may go on, ns.
 const WAIT_NS: u64 = 20_000_000;
 
+/// The work that takes a tick.
+const TICK: u64 = 0;
+
+/// The work that follows a tick after which no process is followed any more.
+const SETTLING: u64 = 1;
+
 /// The one profiler of the loaded module.
 #[pin_data]
 pub(crate) struct Profiler {
@@ -60,7 +67,9 @@ pub(crate) struct Profiler {
     readers: PollCondVar,
     queue: WorkQueue,
     #[pin]
-    work: DelayedWork<Profiler>,
+    tick: DelayedWork<Profiler, TICK>,
+    #[pin]
+    settling: DelayedWork<Profiler, SETTLING>,
     #[pin]
     follower: Follower,
 }
@@ -151,7 +160,8 @@ impl Profiler {
                 state <- new_mutex!(state, "mp3_profiler"),
                 readers <- new_poll_condvar!("mp3_readers"),
                 queue,
-                work <- new_delayed_work!("mp3_tick"),
+                tick <- new_delayed_work!("mp3_tick"),
+                settling <- new_delayed_work!("mp3_settling"),
                 follower <- Follower::new(),
             }),
             GFP_KERNEL,
@@ -275,7 +285,7 @@ impl Profiler {
         state.ring.commit(&self.samples);
         self.publish_registered(state);
         if is_first {
-            delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
+            delayed_work::arm::<_, TICK>(&self.queue, self, self.clock.timer_expiry(now.jiffies));
         }
         Ok(())
     }
@@ -351,6 +361,7 @@ impl Profiler {
     pub(crate) fn tick(self: ArcBorrow<'_, Self>) {
         let mut begun = None;
         let mut next = 0;
+        let mut is_last_followed_gone = false;
         loop {
             let mut guard = self.state.lock();
             let state = &mut *guard;
@@ -366,7 +377,10 @@ impl Profiler {
                     }
                 }
             };
-            if let Some(registration) = state.sample_batch(&self.samples, next, tick) {
+            let followed = state.registry.following();
+            let rest = state.sample_batch(&self.samples, next, tick);
+            is_last_followed_gone |= followed > 0 && state.registry.following() == 0;
+            if let Some(registration) = rest {
                 next = registration;
                 // Others can take the mutex between two batches.
                 continue;
@@ -379,13 +393,16 @@ impl Profiler {
             if state.registry.is_empty() {
                 state.open = false;
             } else {
-                delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
+                delayed_work::arm::<_, TICK>(&self.queue, self, self.clock.timer_expiry(now.jiffies));
             }
             self.publish_registered(state);
             break;
         }
         self.notify();
-        self.follower.settle(self);
+        if is_last_followed_gone {
+            // To unregister a probe is to wait for the tracepoints of others.
+            delayed_work::run_apart::<_, SETTLING>(self);
+        }
     }
 
     /// Begins the tick that is due `now`. If none is, though one is to come, the timer was for a part of a long wait, and is set
@@ -396,7 +413,7 @@ impl Profiler {
         }
         let tick = self.clock.latest(now.jiffies);
         if tick <= state.last_tick {
-            delayed_work::arm(&self.queue, self, self.clock.timer_expiry(now.jiffies));
+            delayed_work::arm::<_, TICK>(&self.queue, self, self.clock.timer_expiry(now.jiffies));
             return None;
         }
         if !state.registry.is_empty() {
@@ -487,14 +504,25 @@ impl Profiler {
 }
 
 impl_has_delayed_work! {
-    impl HasDelayedWork<Profiler> for Profiler { self.work }
+    impl HasDelayedWork<Profiler, TICK> for Profiler { self.tick }
+    impl HasDelayedWork<Profiler, SETTLING> for Profiler { self.settling }
 }
 
-impl WorkItem for Profiler {
+impl WorkItem<TICK> for Profiler {
     type Pointer = Arc<Profiler>;
 
     fn run(this: Arc<Profiler>) {
+        // The queue has a rescuer for when no memory can be had for another worker, so a tick is part of reclaim.
+        let _reclaim = Reclaim::enter();
         this.as_arc_borrow().tick();
+    }
+}
+
+impl WorkItem<SETTLING> for Profiler {
+    type Pointer = Arc<Profiler>;
+
+    fn run(this: Arc<Profiler>) {
+        this.follower.settle(this.as_arc_borrow());
     }
 }
 
@@ -511,7 +539,8 @@ impl Ticking {
 impl Drop for Ticking {
     fn drop(&mut self) {
         // A tick does not hold a `Ticking`, so this is not called by one.
-        delayed_work::disable(&self.0);
+        delayed_work::disable::<_, TICK>(&self.0);
+        delayed_work::disable::<_, SETTLING>(&self.0);
         self.0.follower.end();
         self.0.clear();
     }

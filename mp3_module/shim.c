@@ -109,6 +109,17 @@ bool mp3_vma_is_shared(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYSHARE;
 }
 
+/* Without lockdep these are inline functions that do nothing. */
+void mp3_fs_reclaim_acquire(void)
+{
+	fs_reclaim_acquire(GFP_KERNEL);
+}
+
+void mp3_fs_reclaim_release(void)
+{
+	fs_reclaim_release(GFP_KERNEL);
+}
+
 /* Zeroed pages that may be mapped into user space. A macro since memory allocation profiling. */
 void *mp3_vmalloc_user(unsigned long size)
 {

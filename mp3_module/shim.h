@@ -38,6 +38,9 @@ void *mp3_vmalloc_user(unsigned long size);
 struct proc_dir_entry *mp3_proc_mkdir(void);
 struct proc_dir_entry *mp3_proc_create_status(struct proc_dir_entry *directory, void *data);
 
+void mp3_fs_reclaim_acquire(void);
+void mp3_fs_reclaim_release(void);
+
 int mp3_follow_register(const void *profiler);
 void mp3_follow_unregister(void);
 void mp3_follow_synchronize(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A user without rights who does what he may as fast as he can: registers and unregisters, forks, executes, maps.
+//! A user without rights who does what he may as fast as he can: registers, follows and unregisters, forks, executes, maps.
 
 use anyhow::Result;
 use nix::sys::mman::{mmap_anonymous, munmap, MapFlags, ProtFlags};
@@ -21,7 +21,7 @@ pub struct Attack {
 impl Attack {
     /// Begins it.
     pub fn begin() -> Result<Self> {
-        let ways: [fn(); 5] = [registers, registers, forks, executes, maps];
+        let ways: [fn(); 6] = [registers, registers, follows, forks, executes, maps];
         let mut processes = ways.into_iter().map(attacker).collect::<Result<Vec<_>>>()?;
         // All of them have come as far as their first round.
         processes.iter_mut().try_for_each(Child::wait_done)?;
@@ -60,6 +60,12 @@ fn registers() {
     let mine = std::process::id();
     write(&format!("R {mine}\nU {mine}\n"));
     write("U 1\n");
+}
+
+/// Has a probe registered and unregistered each time, where nothing else is followed.
+fn follows() {
+    let mine = std::process::id();
+    write(&format!("F {mine}\nU {mine}\n"));
 }
 
 /// Forks a child for `body`, and waits for it.
