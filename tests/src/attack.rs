@@ -21,7 +21,7 @@ pub struct Attack {
 impl Attack {
     /// Begins it.
     pub fn begin() -> Result<Self> {
-        let ways: [fn(); 6] = [registers, registers, follows, forks, executes, maps];
+        let ways: [fn(); 8] = [registers, registers, follows, follows, follows, forks, executes, maps];
         let mut processes = ways.into_iter().map(attacker).collect::<Result<Vec<_>>>()?;
         // All of them have come as far as their first round.
         processes.iter_mut().try_for_each(Child::wait_done)?;

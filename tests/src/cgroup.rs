@@ -56,6 +56,15 @@ impl Cgroup {
         Ok(value.with_context(|| format!("no {key} in {file}"))?.parse()?)
     }
 
+    /// Takes pages from its processes until `is_enough`. Pages that are being written are taken once that has ended.
+    pub fn reclaim_until(&self, is_enough: impl Fn() -> Result<bool>) -> Result<()> {
+        while !is_enough()? {
+            // EAGAIN: there was less than that.
+            let _ = self.set("memory.reclaim", "64M");
+        }
+        Ok(())
+    }
+
     /// Takes a process in.
     pub fn take(&self, pid: i32) -> Result<()> {
         self.set("cgroup.procs", pid)

@@ -155,7 +155,7 @@ counters! {
         involuntary_switches = "involuntary_switches", Count: "Context switches that the scheduler forced on it.";
         run_delay_ns = "run_delay", Nanoseconds: "Time runnable and not running, ns.";
         blkio_delay_ns = "blkio_delay", Nanoseconds if delay_accounting: "Time waiting for block I/O, ns.";
-        swapin_delay_ns = "swapin_delay", Nanoseconds if delay_accounting: "Time waiting for swap-in, ns.";
+        swapin_delay_ns = "swapin_delay", Nanoseconds if delay_accounting: "Time in swap-in, ns; without the wait for a disk (docs/upstream).";
         reclaim_delay_ns = "reclaim_delay", Nanoseconds if delay_accounting: "Time in direct reclaim, ns.";
         thrashing_delay_ns = "thrashing_delay", Nanoseconds if delay_accounting:
             "Time waiting for pages that were evicted a short while ago, ns.";

@@ -271,8 +271,9 @@ fn a_user_wakes_readers_hardly_more_often_than_ticks_do() -> Outcome {
 }
 
 fn an_attack_costs_anothers_profile_no_record_and_no_fault() -> Outcome {
-    // The attacker can fill an eighth of it a second. A reader that polls at every tick has all records.
-    let _module = Module::load("ring_records=8192")?;
+    // The attacker can fill an eighth of it a second. A reader that polls at every tick has all records. The smaller it is, the
+    // longer the attacker waits for his share, and the longer he holds whatever he holds meanwhile.
+    let _module = Module::load("ring_records=2048")?;
     let mut samples = Samples::from_here()?;
     let attack = Attack::begin()?;
     let monitor = Running::start(&mut program("monitor", "--next"))?;

@@ -3,6 +3,8 @@
 //! Kinds of memory, and ways to fault: each counted as the kernel itself counts it.
 
 use crate::before::{Before, Life};
+use crate::cgroup::Cgroup;
+use crate::null_blk::NullBlk;
 use crate::shared::Shared;
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -16,8 +18,10 @@ use nix::unistd::Pid;
 use std::fs;
 use std::io::{IoSlice, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use testkit::child::{exit, Child, Pages};
 use testkit::device::Samples;
 use testkit::kernel;
@@ -31,10 +35,13 @@ tests![
     a_page_that_another_process_reaches_is_that_ones_fault,
     a_fault_that_userfaultfd_resolves_is_counted_once,
     pages_in_swap_are_shown,
+    delays_of_swapping_are_within_the_time_that_it_takes,
 ];
 
 const PAGE: usize = Pages::BYTES;
 const HUGE: usize = 2 << 20;
+/// Whether the kernel reads the neighbours of a page in swap, too.
+const READAHEAD: &str = "/sys/kernel/mm/swap/vma_ra_enabled";
 /// Faults that a process takes besides: its stack, its allocator, its libraries' data.
 const BESIDES: u64 = 60;
 
@@ -309,4 +316,65 @@ fn pages_in_swap_are_shown() -> Outcome {
     let usage = child.wait()?;
     ensure!(usage.major_faults - before.faults.1 >= PAGES as u64 / 2, "{usage:?}");
     before.compare(&records, &usage)
+}
+
+/// Swap space that answers each read after 10 ms. What the kernel counts of that wait differs between releases (docs/upstream): it may
+/// be less than the time that the faults took, and never more.
+fn delays_of_swapping_are_within_the_time_that_it_takes() -> Outcome {
+    const PAGES: usize = 50;
+    const ANSWER: Duration = Duration::from_millis(10);
+    let group = Cgroup::new(&["memory"])?;
+    // One page at a time.
+    fs::write("/proc/sys/vm/page-cluster", "0")?;
+    if Path::new(READAHEAD).exists() {
+        fs::write(READAHEAD, "0")?;
+    }
+    fs::write("/proc/sys/kernel/task_delayacct", "1")?;
+    let _swap = NullBlk::swap(ANSWER)?;
+    let _module = Module::load("")?;
+    let mut samples = Samples::from_here()?;
+    let shared = Shared::new()?;
+    let mut child = Child::spawn(|parent| {
+        parent.wait();
+        let pages = Pages::new(PAGES);
+        pages.touch(0..PAGES);
+        parent.done();
+        parent.wait();
+        let begun = Instant::now();
+        pages.touch(0..PAGES);
+        shared[0].store(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        parent.done();
+        parent.wait();
+    })?;
+    group.take(child.pid())?;
+    child.go()?;
+    child.wait_done()?;
+    kernel::wait_until_asleep(child.pid())?;
+    // Written, and gone from the swap cache, too.
+    group.reclaim_until(|| {
+        let swapped = smaps(child.pid(), "Swap:")? / (PAGE as u64 / 1024);
+        Ok(swapped >= PAGES as u64 && group.number("memory.stat", "swapcached")? == 0)
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_done()?;
+    let took = shared[0].load(Ordering::Relaxed);
+    child.go()?;
+    child.wait_dead()?;
+    let records = samples.until_final(before.pid)?;
+    let usage = child.wait()?;
+    before.compare(&records, &usage)?;
+    let totals = records.last().context("a record")?.totals;
+    println!(
+        "    {} major faults took {} us; counted: swap-in {}, thrashing {}, block I/O {} us",
+        totals.major_faults,
+        took / 1000,
+        totals.swapin_delay_ns / 1000,
+        totals.thrashing_delay_ns / 1000,
+        totals.blkio_delay_ns / 1000
+    );
+    ensure!(totals.major_faults >= PAGES as u64, "{totals:?}");
+    ensure!(took >= PAGES as u64 * ANSWER.as_nanos() as u64, "{PAGES} reads in {took} ns");
+    ensure!(totals.swapin_delay_ns <= took && totals.thrashing_delay_ns <= took, "{totals:?} in {took} ns");
+    Ok(())
 }
