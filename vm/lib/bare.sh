@@ -152,5 +152,10 @@ bare_verdict() {
         [[ $counted == *mp3-dkms_*mp3_* ]] || { echo "ended well without its packages: '$counted'"; return 1; }
         printf 'made %s\n' "$counted"
         ;;
+    fleet)
+        counted=$(grep -cE '^ +[0-9]+ s: MP3[A-Za-z]+ fires for ' || true)
+        [[ $counted -gt 0 ]] || { echo "ended well without an alert"; return 1; }
+        printf '%d alerts fired\n' "$counted"
+        ;;
     esac
 }

@@ -17,9 +17,12 @@ pub struct Role {
     options: &'static [&'static str],
 }
 
+/// How much longer all guests live than they work: one of them without its exporter.
+const AFTERWARDS: u64 = 150;
+
 /// All of them.
 pub const ROLES: [Role; 3] = [
-    Role { name: "steady", options: &["--mem", "320M"] },
+    Role { name: "steady", options: &["--mem", "320M", "--modparams", "ring_records=256"] },
     Role { name: "crowded", options: &["--mem", "320M"] },
     Role { name: "short", options: &["--mem", "320M", "--swap", "512M,iops=300"] },
 ];
@@ -38,7 +41,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Boots it. Its exporter answers at `port` of 127.0.0.1, once it is there, for some more than `seconds`.
+    /// Boots it. Its exporter answers at `port` of 127.0.0.1, once it is there, for `seconds` at least.
     ///
     /// # Errors
     ///
@@ -55,14 +58,24 @@ impl Guest {
         fs::create_dir_all(&out)?;
         let log = out.join("run.log");
         let file = File::create(&log).with_context(|| log.display().to_string())?;
-        let card = Command::new("vm/prepare-fleet").arg("--if-there").output().context("vm/prepare-fleet")?;
-        ensure!(card.status.success(), "nothing is prepared: vm/prepare-fleet");
-        let card = format!("{}/card", String::from_utf8_lossy(&card.stdout).trim());
+        let prepared = Command::new("vm/prepare-fleet").arg("--if-there").output().context("vm/prepare-fleet")?;
+        ensure!(prepared.status.success(), "nothing is prepared: vm/prepare-fleet");
+        let prepared = String::from_utf8_lossy(&prepared.stdout).trim().to_owned();
+        let card = format!("{prepared}/card");
+        // busybox has no chrt.
+        let libraries = "usr/lib/x86_64-linux-gnu";
+        let chrt = [
+            ("usr/bin/chrt".into(), "/usr/bin/chrt".into()),
+            (format!("{libraries}/libc.so.6"), format!("/{libraries}/libc.so.6")),
+            (format!("{libraries}/ld-linux-x86-64.so.2"), "/lib64/ld-linux-x86-64.so.2".to_owned()),
+        ];
+        let chrt = chrt.map(|(from, to)| ["--add".to_owned(), format!("{prepared}/root/{from}:{to}")]);
         let child = Command::new("vm/run")
             .args(role.options)
             // Without the check, a kernel that hardly gets a CPU while it boots does not take its timer for broken.
             .args(["--cpus", "1", "--append", "delayacct no_timer_check", "--add", &card, "--add", "fleet/guest"])
-            .args(["--forward", &format!("{port}:{PORT}"), "--timeout", &(seconds + 600).to_string()])
+            .args(chrt.as_flattened())
+            .args(["--forward", &format!("{port}:{PORT}"), "--timeout", &(seconds + AFTERWARDS + 600).to_string()])
             .arg("--programs")
             .arg(&programs)
             .arg("--out")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make fleet`: three guests that run mp3 under load, scraped by a real Prometheus. One of them is short of memory: the rules
-//! must say so, and of no other one. Every query of the dashboard is asked. Then the guests' traces are asked by DuckDB.
+//! `make fleet`: three guests that run mp3 under load, scraped by a real Prometheus. A fault is planted for each alert, and the
+//! alert must fire; that about the machine that is short of memory, for no other one. Every query of the dashboard is asked.
+//! Then the guests' traces are asked by DuckDB.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -30,8 +31,13 @@ pub const INTO: &str = "out/fleet";
 /// The machine that is short of memory, and the alert that says so.
 const THRASHES: (&str, &str) = ("short", "MP3Thrashing");
 
-/// The machine whose processes wait for a CPU, and the alert that says so.
-const WAITS: (&str, &str) = ("crowded", "MP3WaitingForCpu");
+/// Faults that are planted in machines, and the alerts that say so: one has more work than CPU, and a real-time thread besides;
+/// the exporter of another stands still until samples were overwritten.
+const PLANTED: [(&str, &str); 4] =
+    [THRASHES, ("crowded", "MP3WaitingForCpu"), ("crowded", "MP3SchedulingLatency"), ("steady", "MP3LostRecords")];
+
+/// The machine whose exporter ends before the machine does, and the alert that says so.
+const ENDS: (&str, &str) = ("steady", "MP3ExporterDown");
 
 /// What `make fleet` takes.
 #[derive(Debug, clap::Args)]
@@ -71,7 +77,7 @@ fn watch(options: &Options) -> Result<()> {
     let targets: Vec<(&str, u16)> = ROLES.iter().map(|role| role.name).zip(ports).collect();
     let prometheus = Prometheus::start(free_port()?, &targets)?;
     // A slow machine boots its guests in minutes.
-    let limit = Instant::now() + Duration::from_secs(options.seconds + 300);
+    let limit = Instant::now() + Duration::from_secs(options.seconds + 600);
     let until = |what: &str, is_so: &dyn Fn() -> Result<bool>| -> Result<()> {
         let begun = Instant::now();
         while !is_so()? {
@@ -87,19 +93,21 @@ fn watch(options: &Options) -> Result<()> {
         let firing = prometheus.values(&format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}"))?;
         Ok(firing.into_iter().filter_map(|(labels, _)| labels.get("machine").cloned()).collect())
     };
-    for (machine, alert) in [THRASHES, WAITS] {
+    let fires = |(machine, alert): (&str, &str)| -> Result<()> {
         until(&format!("{alert} fires for {machine}"), &|| Ok(firing(alert)?.contains(&machine.to_owned())))?;
-    }
+        eprintln!("            it fires for: {}", firing(alert)?.join(", "));
+        Ok(())
+    };
+    PLANTED.into_iter().try_for_each(fires)?;
     // The thrashing is of the one machine where it was planted.
     let thrashing = firing(THRASHES.1)?;
     ensure!(thrashing == [THRASHES.0], "{} fires for {thrashing:?}", THRASHES.1);
-    let lost = prometheus.values("sum(mp3_lost_records_total) + sum(mp3_lost_events_total)")?;
-    eprintln!("    lost records and events of all three: {}", lost.first().map_or(0.0, |(_, value)| *value));
     let rules = prometheus.healthy_rules()?;
     eprintln!("    {rules} rules are evaluated without an error");
     let answered = dashboard::ask(&prometheus, Path::new("fleet/dashboard.json"))?;
     eprintln!("    {answered} queries of the dashboard answer");
     facts(&prometheus)?;
+    fires(ENDS)?;
     for guest in guests {
         guest.end()?;
     }
@@ -120,6 +128,8 @@ fn facts(prometheus: &Prometheus) -> Result<()> {
             "sum by (machine) (machine_cause:mp3_delay_seconds:rate1m{cause=~\"swapin|thrashing\"})",
         ),
         ("scheduling latency, p99, s", "machine:mp3_scheduling_latency_seconds:p99_1m"),
+        ("lost samples", "mp3_lost_records_total"),
+        ("lost events", "mp3_lost_events_total"),
         ("the exporter, share of a CPU", "rate(process_cpu_seconds_total{job=\"mp3\"}[1m])"),
     ] {
         let mut values = prometheus.values(query)?;
