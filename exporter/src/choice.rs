@@ -66,17 +66,21 @@ impl<K: Kernel> Choice<K> {
         self.refused
     }
 
-    /// Looks for them, and has those registered that are new.
+    /// Looks for them, and has those registered that are new. Those that it has found before and of which `is_sampled` says that
+    /// samples come are passed over: nothing has to be read of them.
     ///
     /// # Errors
     ///
     /// `/proc` cannot be read.
-    pub fn look(&mut self, mut register: Register<'_>) -> io::Result<()> {
+    pub fn look(&mut self, mut register: Register<'_>, is_sampled: impl Fn(i32) -> bool) -> io::Result<()> {
         let (mut pids, mut buffer) = (vec![], vec![]);
         self.kernel.pids(&mut pids)?;
         pids.sort_unstable();
         self.found.retain(|pid, _| pids.binary_search(pid).is_ok());
         for pid in pids {
+            if self.found.get(&pid).is_some_and(|(_, found)| *found == Found::Ours) && is_sampled(pid) {
+                continue;
+            }
             let Some(stat) = self.kernel.read(pid, "stat", &mut buffer).then(|| Stat::parse(&buffer)).flatten() else {
                 continue;
             };
@@ -185,7 +189,7 @@ mod tests {
 
     fn looked(choice: &mut Choice<Imagined>) -> Vec<i32> {
         let mut added = vec![];
-        choice.look(Register::Here(&mut |pid| added.push(pid))).unwrap();
+        choice.look(Register::Here(&mut |pid| added.push(pid)), |_| false).unwrap();
         added
     }
 
@@ -208,6 +212,20 @@ mod tests {
         assert!(looked(&mut choice).is_empty());
         table.borrow_mut().insert(4, ("sh", 4, "/c"));
         assert_eq!(looked(&mut choice), [4]);
+    }
+
+    #[test]
+    fn of_those_that_are_sampled_nothing_is_read() {
+        let table = Table::default();
+        table.borrow_mut().extend([(1, ("nginx", 1, "/")), (2, ("sh", 2, "/"))]);
+        let mut choice = Choice::of(Imagined(Rc::clone(&table)), &["nginx".into()], &[]);
+        assert_eq!(looked(&mut choice), [1]);
+        // Another process has the number; that there are samples of it says that it is registered.
+        table.borrow_mut().extend([(1, ("nginx", 7, "/")), (2, ("nginx", 2, "/"))]);
+        let mut added = vec![];
+        choice.look(Register::Here(&mut |pid| added.push(pid)), |pid| pid == 1).unwrap();
+        assert_eq!(added, [2]);
+        assert_eq!(looked(&mut choice), [1]);
     }
 
     #[test]

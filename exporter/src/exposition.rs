@@ -14,19 +14,22 @@
 use crate::buckets::Buckets;
 use crate::group::{Group, Groups};
 use crate::latency::Latencies;
+use crate::series::{Kind, Series};
 use crate::store::{Process, Store};
 use abi::device::PAGE_BYTES;
 use abi::samples::{Levels, Totals, TOTALS};
 use format::columns::Counted;
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder,
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder,
 };
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
+use std::cell::Cell;
 use std::fmt::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -170,28 +173,36 @@ impl Shared {
 
 /// The text, made anew for each scrape.
 #[derive(Debug)]
-pub struct Exposition(Registry);
+pub struct Exposition {
+    shared: Shared,
+    rest: Registry,
+    /// Bytes of the last one.
+    length: Cell<usize>,
+}
 
 impl Exposition {
     /// Of `shared`.
     pub fn new(shared: &Shared) -> Self {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(shared.clone()));
-        Exposition(registry)
+        let mut rest = Registry::default();
+        rest.register_collector(Box::new(shared.clone()));
+        Exposition { shared: shared.clone(), rest, length: Cell::new(0) }
     }
 
     /// The text as things stand.
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text = String::with_capacity(self.length.get() + self.length.get() / 8);
+        levels(&mut text, &self.shared.lock().store);
         // Writing to a String does not fail, nor does the collector by itself.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.0);
+        let _ = encode_registry(&mut text, &self.rest).and_then(|()| encode_eof(&mut text));
+        self.length.set(text.len());
         text
     }
 }
 
+/// Everything but the counts of processes.
 impl Collector for Shared {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        Scrape { encoder }.state(&self.lock())
+        Rest { encoder }.state(&self.lock())
     }
 }
 
@@ -213,7 +224,7 @@ impl EncodeLabelSet for Labels<'_> {
 
 /// A process, a group, or all together.
 struct Row<'a> {
-    labels: Vec<(&'static str, &'a str)>,
+    labels: &'a str,
     totals: &'a Totals,
     counted: Counted,
     levels: Levels,
@@ -221,117 +232,103 @@ struct Row<'a> {
     size: usize,
 }
 
+/// The counts, on each level.
+fn levels(text: &mut String, store: &Store) {
+    let levels = store.levels();
+    let all = Row {
+        labels: "",
+        totals: &store.totals,
+        counted: store.counted.unwrap_or_default(),
+        levels: sum(store.living().map(|process| &process.levels)),
+        size: store.live(),
+    };
+    rows(text, "", ("processes", "Processes that are sampled"), &[all]);
+    if levels.commands {
+        let memory = memory(store, &store.commands, Process::command);
+        let size = ("processes", "Processes of this command that are sampled");
+        rows(text, "command_", size, &groups(&store.commands, &memory));
+    }
+    if levels.cgroups {
+        let memory = memory(store, &store.cgroups, Process::cgroup);
+        let size = ("processes", "Processes of this cgroup that are sampled");
+        rows(text, "cgroup_", size, &groups(&store.cgroups, &memory));
+    }
+    if levels.processes {
+        let (shown, _) = store.shown();
+        let shown: Vec<Row<'_>> = shown
+            .iter()
+            .map(|process| Row {
+                labels: &process.labels,
+                totals: &process.totals,
+                counted: process.counted,
+                levels: process.levels,
+                size: process.threads as usize,
+            })
+            .collect();
+        rows(text, "process_", ("threads", "Threads of this process"), &shown);
+    }
+}
+
+/// The families of one level.
+fn rows(text: &mut String, level: &str, (size, size_help): (&str, &str), rows: &[Row<'_>]) {
+    for family in &FAMILIES {
+        let of_family = |row: &Row<'_>| family.members.iter().any(|(_, index)| row.counted.has(*index));
+        if !rows.iter().any(of_family) {
+            continue;
+        }
+        let name = format!("mp3_{level}{}", family.name);
+        let unit = family.is_seconds.then_some("seconds");
+        let values: Vec<&str> = family.members.iter().map(|(value, _)| *value).collect();
+        let label = family.label.map(|label| (label, &values[..]));
+        let mut series = Series::begin(text, (&name, Kind::Counter), unit, family.help, label);
+        for row in rows {
+            let numbers = row.totals.to_array();
+            for (member, (_, index)) in family.members.iter().enumerate() {
+                let Some(number) = numbers.get(*index).filter(|_| row.counted.has(*index)) else { continue };
+                match family.is_seconds {
+                    true => series.seconds(row.labels, member, *number),
+                    false => series.integer(row.labels, member, *number),
+                }
+            }
+        }
+    }
+    for gauge in &GAUGES {
+        if !rows.iter().any(|row| row.counted.has(gauge.index)) {
+            continue;
+        }
+        let name = format!("mp3_{level}{}", gauge.name);
+        let mut series = Series::begin(text, (&name, Kind::Gauge), Some("bytes"), gauge.help, None);
+        for row in rows.iter().filter(|row| row.counted.has(gauge.index)) {
+            series.integer(row.labels, 0, (gauge.pages)(&row.levels).saturating_mul(PAGE_BYTES as u64));
+        }
+    }
+    let name = format!("mp3_{level}{size}");
+    let mut series = Series::begin(text, (&name, Kind::Gauge), None, size_help, None);
+    rows.iter().for_each(|row| series.integer(row.labels, 0, row.size as u64));
+}
+
 /// No exemplars.
 type NoExemplar = Exemplar<Vec<(&'static str, &'static str)>, f64>;
 
-fn counter(encoder: &mut MetricEncoder<'_>, value: &impl EncodeCounterValue) -> Result<(), Error> {
-    let none: Option<&NoExemplar> = None;
-    encoder.encode_counter(value, none)
-}
-
-struct Scrape<'a> {
+struct Rest<'a> {
     encoder: DescriptorEncoder<'a>,
 }
 
-impl Scrape<'_> {
+impl Rest<'_> {
     fn state(mut self, state: &State) -> Result<(), Error> {
-        let store = &state.store;
-        let levels = store.levels();
-        let (shown, left_out) = store.shown();
-        let all = sum(store.living().map(|process| &process.levels));
-        let machine = Row {
-            labels: vec![],
-            totals: &store.totals,
-            counted: store.counted.unwrap_or_default(),
-            levels: all,
-            size: store.live(),
-        };
-        self.rows("", "processes", "Processes that are sampled", &[machine])?;
-        if levels.commands {
-            let memory = memory(store, &store.commands, Process::command);
-            let rows = groups(&store.commands, "comm", &memory);
-            self.rows("command_", "processes", "Processes of this command that are sampled", &rows)?;
-        }
-        if levels.cgroups {
-            let memory = memory(store, &store.cgroups, Process::cgroup);
-            let rows = groups(&store.cgroups, "cgroup", &memory);
-            self.rows("cgroup_", "processes", "Processes of this cgroup that are sampled", &rows)?;
-        }
-        if levels.processes {
-            let pids: Vec<String> = shown.iter().map(|process| process.pid.to_string()).collect();
-            let row = |(process, pid): (&&'_ Process, &'_ String)| (process.name.clone(), pid.clone());
-            let names: Vec<(String, String)> = shown.iter().zip(&pids).map(row).collect();
-            let rows: Vec<Row<'_>> = shown
-                .iter()
-                .zip(&names)
-                .map(|(process, (name, pid))| Row {
-                    labels: vec![("pid", pid), ("comm", name)],
-                    totals: &process.totals,
-                    counted: process.counted,
-                    levels: process.levels,
-                    size: process.threads as usize,
-                })
-                .collect();
-            self.rows("process_", "threads", "Threads of this process", &rows)?;
-        }
-        self.left_out(store, left_out)?;
+        self.left_out(&state.store)?;
         self.losses(state)?;
         self.about(&state.about)?;
         self.latencies(state.latencies.as_ref())
     }
 
-    /// The families of one level.
-    fn rows(&mut self, level: &str, size: &str, size_help: &str, rows: &[Row<'_>]) -> Result<(), Error> {
-        for family in &FAMILIES {
-            let of_family = |row: &Row<'_>| family.members.iter().any(|(_, index)| row.counted.has(*index));
-            if !rows.iter().any(of_family) {
-                continue;
-            }
-            let name = format!("mp3_{level}{}", family.name);
-            let unit = family.is_seconds.then_some(&Unit::Seconds);
-            let mut encoder = self.encoder.encode_descriptor(&name, family.help, unit, MetricType::Counter)?;
-            for row in rows {
-                let numbers = row.totals.to_array();
-                for (value, index) in family.members.iter().filter(|(_, index)| row.counted.has(*index)) {
-                    let labels = Labels { row: &row.labels, own: family.label.map(|label| (label, *value)) };
-                    let number = numbers[*index];
-                    labelled(&mut encoder, &labels, |encoder| match family.is_seconds {
-                        true => counter(encoder, &(number as f64 / 1e9)),
-                        false => counter(encoder, &number),
-                    })?;
-                }
-            }
-        }
-        for gauge in &GAUGES {
-            if !rows.iter().any(|row| row.counted.has(gauge.index)) {
-                continue;
-            }
-            let name = format!("mp3_{level}{}", gauge.name);
-            let unit = Some(&Unit::Bytes);
-            let mut encoder = self.encoder.encode_descriptor(&name, gauge.help, unit, MetricType::Gauge)?;
-            for row in rows.iter().filter(|row| row.counted.has(gauge.index)) {
-                let bytes = (gauge.pages)(&row.levels).saturating_mul(PAGE_BYTES as u64);
-                labelled(&mut encoder, &Labels { row: &row.labels, own: None }, |encoder| {
-                    encoder.encode_gauge(&integer(bytes))
-                })?;
-            }
-        }
-        let name = format!("mp3_{level}{size}");
-        let mut encoder = self.encoder.encode_descriptor(&name, size_help, None, MetricType::Gauge)?;
-        for row in rows {
-            let labels = Labels { row: &row.labels, own: None };
-            labelled(&mut encoder, &labels, |encoder| encoder.encode_gauge(&integer(row.size as u64)))?;
-        }
-        Ok(())
-    }
-
-    fn left_out(&mut self, store: &Store, processes: usize) -> Result<(), Error> {
+    fn left_out(&mut self, store: &Store) -> Result<(), Error> {
         let help = "Processes that are sampled and have no series of their own on this level: --max-series";
         let name = "mp3_exporter_left_out_processes";
         let mut encoder = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         let levels = store.levels();
         let counts = [
-            ("process", levels.processes, processes),
+            ("process", levels.processes, store.shown().1),
             ("command", levels.commands, store.commands.live_in_other()),
             ("cgroup", levels.cgroups, store.cgroups.live_in_other()),
         ];
@@ -495,9 +492,9 @@ fn memory(store: &Store, groups: &Groups, of: impl Fn(&Process) -> Option<crate:
     all
 }
 
-fn groups<'a>(groups: &'a Groups, label: &'static str, memory: &[Levels]) -> Vec<Row<'a>> {
+fn groups<'a>(groups: &'a Groups, memory: &[Levels]) -> Vec<Row<'a>> {
     let row = |(id, group): (crate::group::GroupId, &'a Group)| Row {
-        labels: vec![(label, group.name.as_str())],
+        labels: &group.labels,
         totals: &group.totals,
         counted: group.counted.unwrap_or_default(),
         levels: memory.get(id.index()).copied().unwrap_or_default(),

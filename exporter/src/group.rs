@@ -2,6 +2,7 @@
 
 //! Totals by name: of commands, of cgroups. They keep what processes counted that have ended.
 
+use crate::series::labelled;
 use abi::samples::Totals;
 use format::columns::Counted;
 use rustc_hash::FxHashMap;
@@ -18,6 +19,8 @@ pub struct GroupId(usize);
 pub struct Group {
     /// The name, printable.
     pub name: String,
+    /// The name as a label.
+    pub labels: String,
     /// Counted by its processes, those that have ended included.
     pub totals: Totals,
     /// The counters that any of them had.
@@ -29,8 +32,9 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(name: String) -> Self {
-        Group { name, totals: Totals::default(), counted: None, live: 0, idle_since_ns: 0 }
+    fn new(key: &str, name: &str) -> Self {
+        let (name, labels) = (name.to_owned(), labelled(key, name));
+        Group { name, labels, totals: Totals::default(), counted: None, live: 0, idle_since_ns: 0 }
     }
 }
 
@@ -43,6 +47,8 @@ impl Group {
 pub struct Groups {
     groups: Vec<Group>,
     by_name: FxHashMap<String, GroupId>,
+    /// The label that has the name.
+    key: &'static str,
     limit: usize,
     merged: u64,
 }
@@ -51,9 +57,9 @@ impl Groups {
     /// A group without processes keeps its place for so long: a scraper has then seen its last totals.
     pub const IDLE_NS: u64 = 600_000_000_000;
 
-    /// At most `limit` groups beside [`OTHER`].
-    pub fn new(limit: usize) -> Self {
-        Groups { groups: vec![Group::new(OTHER.into())], by_name: FxHashMap::default(), limit, merged: 0 }
+    /// At most `limit` groups beside [`OTHER`]; the label `key` has their names.
+    pub fn new(key: &'static str, limit: usize) -> Self {
+        Groups { groups: vec![Group::new(key, OTHER)], by_name: FxHashMap::default(), key, limit, merged: 0 }
     }
 
     /// The group of this name, to which a process is added.
@@ -71,7 +77,7 @@ impl Groups {
             return GroupId(0);
         }
         let id = if self.groups.len() <= self.limit {
-            self.groups.push(Group::new(name.into()));
+            self.groups.push(Group::new(self.key, name));
             GroupId(self.groups.len() - 1)
         } else {
             let idle = |group: &Group| group.live == 0 && now_ns.saturating_sub(group.idle_since_ns) >= Self::IDLE_NS;
@@ -80,7 +86,7 @@ impl Groups {
             else {
                 return GroupId(0);
             };
-            let old = std::mem::replace(&mut self.groups[at], Group::new(name.into()));
+            let old = std::mem::replace(&mut self.groups[at], Group::new(self.key, name));
             self.by_name.remove(&old.name);
             let other = &mut self.groups[0];
             other.totals = other.totals.plus(&old.totals);
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_group_keeps_what_ended_processes_counted() {
-        let mut groups = Groups::new(2);
+        let mut groups = Groups::new("comm", 2);
         let make = groups.join("make", 0);
         groups.add(make, &faults(5), Counted::ALL);
         groups.leave(make, 1);
@@ -173,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_full_table_counts_new_names_together_and_no_sum_falls() {
-        let mut groups = Groups::new(2);
+        let mut groups = Groups::new("comm", 2);
         for (name, count) in [("a", 1), ("b", 2), ("c", 4), ("d", 8)] {
             let id = groups.join(name, 0);
             groups.add(id, &faults(count), Counted::ALL);
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_process_that_calls_itself_other_is_counted_there() {
-        let mut groups = Groups::new(2);
+        let mut groups = Groups::new("comm", 2);
         assert_eq!(groups.join(OTHER, 0), GroupId(0));
         assert!(groups.is_empty());
     }

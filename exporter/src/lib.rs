@@ -15,8 +15,9 @@
 //! | [`choice`] | the processes that `--name` and `--cgroup` select |
 //! | [`cgroup`] | the control group of a process |
 //! | [`store`], [`group`] | what is counted of each process, command and cgroup, in bounded memory |
+//! | [`held`] | samples that are not counted yet, since a later one may say the same |
 //! | [`latency`], [`buckets`] | histograms from the tracer's events |
-//! | [`exposition`] | the text of a scrape |
+//! | [`exposition`], [`series`] | the text of a scrape |
 //! | [`scraped`] | that text, read back: for tests |
 //! | [`server`] | HTTP, and what one client may take |
 
@@ -26,8 +27,10 @@ pub mod choice;
 pub mod cli;
 pub mod exposition;
 pub mod group;
+pub mod held;
 pub mod latency;
 pub mod reader;
 pub mod scraped;
+pub mod series;
 pub mod server;
 pub mod store;

@@ -69,6 +69,8 @@ struct Exporter {
     shared: Shared,
     choice: RefCell<Choice>,
     status: Option<Status>,
+    /// PIDs of samples are those of this program's `/proc`.
+    is_here: bool,
 }
 
 impl Exporter {
@@ -97,7 +99,7 @@ impl Exporter {
             _ => None,
         };
         let shared = Shared::new(State { store, latencies: None, about });
-        Ok(Exporter { reader: Rc::new(RefCell::new(reader)), shared, choice: RefCell::new(choice), status })
+        Ok(Exporter { reader: Rc::new(RefCell::new(reader)), shared, choice: RefCell::new(choice), status, is_here })
     }
 
     /// Serves until a signal says to end, or the source cannot be read any more.
@@ -172,7 +174,8 @@ impl Exporter {
             Some(status) => Register::Module(status),
             None => Register::Here(&mut add),
         };
-        if let Err(error) = choice.look(register) {
+        let is_sampled = |pid| self.is_here && self.shared.lock().store.is_live(pid);
+        if let Err(error) = choice.look(register, is_sampled) {
             say(format_args!("exporter: cannot look for processes: {error}"));
         }
         self.shared.lock().about.refused = choice.refused();
@@ -190,6 +193,7 @@ fn scrape(reader: &mut Reader, shared: &Shared, tally: Tally) {
     let mut state = shared.lock();
     // An error of the source ends the program from where it is read in turn.
     let _ = reader.take(&mut state.store);
+    state.store.settle();
     let now_ns = clock_ns(ClockId::CLOCK_MONOTONIC);
     if reader.origin() != Origin::Recording {
         state.store.bury(now_ns);

@@ -103,7 +103,7 @@ impl Reader {
         self.source.add(pid);
     }
 
-    /// Takes in what there is. Returns whether there is more already.
+    /// Takes in what there is; [`Store::settle`] counts it. Returns whether there is more already.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Reader {
             let Look { records, lost, pending, over, .. } = self.source.look()?;
             // Before these records.
             store.lose(lost);
-            records.iter().for_each(|words| store.take(&SampleRecord::from_words(words)));
+            records.iter().for_each(|words| store.hold(&SampleRecord::from_words(words)));
             self.is_over = over;
             if !pending {
                 return Ok(false);

@@ -5,6 +5,8 @@
 
 use crate::cgroup;
 use crate::group::{GroupId, Groups};
+use crate::held::Held;
+use crate::series::labelled;
 use abi::samples::{Flags, Levels, SampleRecord, Totals};
 use client::intervals::Intervals;
 use format::columns::Counted;
@@ -48,8 +50,8 @@ pub struct Process {
     pub pid: i32,
     /// Command name, as it was last seen.
     comm: [u8; 16],
-    /// The name, printable.
-    pub name: String,
+    /// PID and name as labels.
+    pub labels: String,
     /// Counted since its registration.
     pub totals: Totals,
     /// As they stood last.
@@ -93,6 +95,7 @@ pub struct Store {
     source: Counted,
     lookup: Option<Lookup>,
     intervals: Intervals,
+    held: Held,
     /// By registration: older ones first.
     processes: BTreeMap<u64, Process>,
     by_pid: FxHashMap<i32, u64>,
@@ -138,14 +141,15 @@ impl Store {
             source,
             lookup,
             intervals: Intervals::default(),
+            held: Held::default(),
             processes: BTreeMap::new(),
             by_pid: FxHashMap::default(),
             ended: VecDeque::new(),
             live: 0,
             totals: Totals::default(),
             counted: None,
-            commands: Groups::new(groups),
-            cgroups: Groups::new(groups),
+            commands: Groups::new("comm", groups),
+            cgroups: Groups::new("cgroup", groups),
             lost: 0,
             now_ns: 0,
             tick: 0,
@@ -158,16 +162,43 @@ impl Store {
         self.levels
     }
 
-    /// Takes a record.
+    /// Takes a record, which is in every sum after [`Self::settle`] at the latest.
+    pub fn hold(&mut self, record: &SampleRecord) {
+        let number = record.registration;
+        let first = match Held::is_plain(record) && (self.held.has(number) || self.processes.contains_key(&number)) {
+            true => self.held.put(record),
+            false => {
+                self.held.remove(number).into_iter().for_each(|before| self.count(&before));
+                Some(*record)
+            }
+        };
+        first.into_iter().for_each(|record| self.take(&record));
+    }
+
+    /// Counts what is held.
+    pub fn settle(&mut self) {
+        self.count_held();
+        self.forget_if_due();
+    }
+
+    fn count_held(&mut self) {
+        let mut held = std::mem::take(&mut self.held);
+        held.drain().for_each(|record| self.count(&record));
+        // With its room.
+        self.held = held;
+    }
+
+    /// Takes a record, and counts it.
     pub fn take(&mut self, record: &SampleRecord) {
         self.now_ns = self.now_ns.max(record.time_ns);
         self.tick = self.tick.max(record.tick);
-        if let Some((tick, ns)) = self.loss {
-            if self.now_ns.saturating_sub(ns) > FORGOTTEN_NS && record.tick > tick.saturating_add(5) {
-                self.loss = None;
-                self.forget(tick, ns);
-            }
-        }
+        self.forget_if_due();
+        self.count(record);
+    }
+
+    fn count(&mut self, record: &SampleRecord) {
+        self.now_ns = self.now_ns.max(record.time_ns);
+        self.tick = self.tick.max(record.tick);
         let step = self.intervals.advance(record);
         // What was counted before the first record that was read is part of what this process has counted.
         let added = step.interval.plus(&step.before);
@@ -200,7 +231,7 @@ impl Store {
         let process = self.processes.entry(record.registration).or_insert_with(|| Process {
             pid: record.pid,
             comm: [0; 16],
-            name: String::new(),
+            labels: String::new(),
             totals: Totals::default(),
             levels: Levels::default(),
             threads: 0,
@@ -220,10 +251,12 @@ impl Store {
         process.seen_ns = now_ns;
         if is_renamed {
             process.comm = record.comm;
-            process.name = String::from_utf8_lossy(Printable::new(record.comm_bytes()).as_bytes()).into_owned();
+            let name = Printable::new(record.comm_bytes());
+            let name = String::from_utf8_lossy(name.as_bytes());
+            process.labels = format!("pid=\"{}\",{}", record.pid, labelled("comm", &name));
             if self.levels.commands {
                 process.command.into_iter().for_each(|id| self.commands.leave(id, now_ns));
-                process.command = Some(self.commands.join(&process.name, now_ns));
+                process.command = Some(self.commands.join(&name, now_ns));
             }
         }
         let is_stale = is_new || record.flags.contains(Flags::EXECED) || now_ns >= process.cgroup_ns + CGROUP_NS;
@@ -272,13 +305,21 @@ impl Store {
         if total == self.lost {
             return;
         }
+        // What is held was written before.
+        self.count_held();
         self.lost = total;
         self.intervals.lose();
         self.loss = Some((self.tick, self.now_ns));
     }
 
-    /// Ends what has no record since the loss after `tick`, at `ns`.
-    fn forget(&mut self, tick: u64, ns: u64) {
+    /// Ends what has no record since the last loss, once everything that is registered must have had one.
+    fn forget_if_due(&mut self) {
+        let Some((tick, ns)) = self.loss else { return };
+        if self.now_ns.saturating_sub(ns) <= FORGOTTEN_NS || self.tick <= tick.saturating_add(5) {
+            return;
+        }
+        self.loss = None;
+        self.count_held();
         self.intervals.forget_before(tick.saturating_add(1));
         let silent = self.processes.iter().filter(|(_, process)| !process.ended && process.seen_ns <= ns);
         let silent: Vec<u64> = silent.map(|(registration, _)| *registration).collect();
@@ -308,6 +349,12 @@ impl Store {
     /// Processes that there is an entry for, those that have ended included.
     pub fn entries(&self) -> usize {
         self.processes.len()
+    }
+
+    /// Whether this is the PID of a process that lives and is sampled.
+    pub fn is_live(&self, pid: i32) -> bool {
+        let registration = self.by_pid.get(&pid);
+        registration.and_then(|number| self.processes.get(number)).is_some_and(|process| !process.ended)
     }
 
     /// All processes that live.
@@ -382,6 +429,79 @@ mod tests {
         store.bury(70 * SECOND);
         assert_eq!((store.shown().0.len(), store.entries(), store.live()), (1, 1, 1));
         assert_eq!(store.totals.minor_faults, 41);
+    }
+
+    /// What a store says of everything that lives, and of what it has ever counted, line by line.
+    fn said(store: &Store) -> Vec<String> {
+        let group = |(_, group): (GroupId, &crate::group::Group)| {
+            format!("{} {:?} {:?} {}", group.labels, group.totals.to_array(), group.counted, group.live)
+        };
+        let process = |one: &Process| {
+            format!("{} {:?} {:?} {} {:?}", one.labels, one.totals.to_array(), one.levels, one.threads, one.counted)
+        };
+        let sums = (store.totals.to_array(), store.counted, store.live(), store.begun(), store.unseen());
+        let groups = store.commands.iter().chain(store.cgroups.iter()).map(group);
+        [format!("{sums:?}")].into_iter().chain(groups).chain(store.living().map(process)).collect()
+    }
+
+    #[test]
+    fn samples_that_were_held_count_as_those_that_were_counted_one_by_one() {
+        let (mut at_once, mut later) = (store(10_000), store(10_000));
+        let mut seed = 1_u64;
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        // By place: the registration, its faults so far, its name, its other flags.
+        let mut live: Vec<(u64, u64, u8, Flags)> = vec![];
+        let (mut next, mut lost) = (1, 0);
+        for second in 1..=600 {
+            for (registration, faults, name, flags) in &mut live {
+                // Now and then: another name without execve, delays counted from now on, execve, the end.
+                *faults += random(50);
+                let event = random(30);
+                if matches!(event, 0 | 2) {
+                    *name = b'a' + random(5) as u8;
+                }
+                let extra = match event {
+                    1 => {
+                        *flags = Flags::DELAYS;
+                        NONE
+                    }
+                    2 => Flags::EXECED,
+                    3 => Flags::FINAL | Flags::EXITED,
+                    _ => NONE,
+                };
+                let record = record(*registration, second, *faults, &[*name], *flags | extra);
+                at_once.take(&record);
+                later.hold(&record);
+            }
+            live.retain(|(registration, ..)| at_once.processes.get(registration).is_some_and(|process| !process.ended));
+            if random(3) == 0 && live.len() < 40 {
+                let name = b'a' + random(5) as u8;
+                // Its first record may have been lost: it has counted already.
+                let (faults, flags) = if random(4) == 0 { (random(90), NONE) } else { (0, Flags::FIRST) };
+                live.push((next, faults, name, NONE));
+                let record = record(next, second, faults, &[name], flags);
+                at_once.take(&record);
+                later.hold(&record);
+                next += 1;
+            }
+            if random(40) == 0 {
+                lost += 3;
+                at_once.lose(lost);
+                later.lose(lost);
+                // Of some, the end was among the lost.
+                live.truncate(live.len() - live.len() / 4);
+            }
+            if random(5) == 0 {
+                later.settle();
+                let (one, other) = (said(&at_once), said(&later));
+                let differ: Vec<_> = one.iter().zip(&other).filter(|(one, other)| one != other).collect();
+                assert!(one == other, "at {second}: {differ:#?}");
+            }
+        }
+        assert!(next > 100 && lost > 20 && at_once.totals.minor_faults > 10_000);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const AFTERWARDS: u64 = 150;
 pub const ROLES: [Role; 3] = [
     Role { name: "steady", options: &["--mem", "320M", "--modparams", "ring_records=256"] },
     Role { name: "crowded", options: &["--mem", "320M"] },
-    Role { name: "short", options: &["--mem", "320M", "--swap", "512M,iops=300"] },
+    Role { name: "short", options: &["--mem", "320M", "--swap", "512M,iops=100"] },
 ];
 
 /// What the guests run.
