@@ -2,6 +2,7 @@
 
 //! `exporter` as it is typed, with the real module, scraped by HTTP.
 
+use crate::cgroup::Cgroup;
 use crate::programs::program;
 use crate::test::Outcome;
 use crate::tests;
@@ -20,6 +21,7 @@ use testkit::{kernel, status};
 tests![
     totals_of_a_process_in_a_scrape_equal_getrusage_to_the_fault,
     processes_of_a_name_are_registered_as_long_as_the_exporter_runs,
+    processes_of_a_cgroup_are_registered_also_those_that_come_into_it_later,
     histograms_count_every_fault_and_the_waits_for_a_cpu,
 ];
 
@@ -127,6 +129,27 @@ fn processes_of_a_name_are_registered_as_long_as_the_exporter_runs() -> Outcome 
     scraper.end()?;
     ensure!(!registered()?, "it is registered still");
     Ok(())
+}
+
+fn processes_of_a_cgroup_are_registered_also_those_that_come_into_it_later() -> Outcome {
+    let group = Cgroup::new(&[])?;
+    let _module = Module::load("")?;
+    let sleep = || Running::start(Command::new("sleep").arg("1000"));
+    let (inside, outside, later) = (sleep()?, sleep()?, sleep()?);
+    group.take(inside.pid())?;
+    let scraper = Scraper::start("--source module --tracing off --cgroup mp3-test")?;
+    let threads = |scraped: &Scraped, process: &Running| {
+        scraped.get("mp3_process_threads", &[("pid", process.pid().to_string().as_str()), ("comm", "sleep")])
+    };
+    let in_group = [("cgroup", "/mp3-test")];
+    let scraped = scraper.until(|scraped| threads(scraped, &inside) == Some(1.0))?;
+    ensure!(scraped.get("mp3_cgroup_processes", &in_group) == Some(1.0), "{scraped:?}");
+    group.take(later.pid())?;
+    let scraped = scraper.until(|scraped| threads(scraped, &later) == Some(1.0))?;
+    ensure!(scraped.get("mp3_cgroup_processes", &in_group) == Some(2.0), "{scraped:?}");
+    ensure!(threads(&scraped, &outside).is_none(), "a process outside of the group is shown");
+    ensure!(scraped.get("mp3_processes", &[]) == Some(2.0), "others are sampled");
+    scraper.end()
 }
 
 fn histograms_count_every_fault_and_the_waits_for_a_cpu() -> Outcome {
