@@ -126,6 +126,8 @@ StandardOutput=append:/srv/trial/said
 StandardError=append:/srv/trial/errors
 END
     tmp=$(mktemp -d /var/tmp/mp3-trial.XXXXXX)
+    # As in vm/lib/qemu.sh.
+    [[ $SYSTEM_ACCEL != tcg ]] || set -- no_timer_check "$@"
     system_qemu "$tmp" "$root" "$kernel" \
         "root=system rootfstype=virtiofs rw console=ttyS0 panic=-1 oops=panic no5lvl quiet systemd.show_status=no systemd.unit=trial.service $*"
     # shellcheck disable=SC2016 # the inner shell expands it

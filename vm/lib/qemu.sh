@@ -3,9 +3,12 @@
 
 # qemu_arguments: fills the array QEMU from the settings of vm/run. Files are in the directory $tmp.
 qemu_arguments() {
-    local port accelerator=(-accel "$accel")
+    local port accelerator=(-accel "$accel") parameters='console=ttyS0 panic=-1 oops=panic no5lvl'
     case $accel in
     tcg)
+        # At boot the kernel waits for a few timer interrupts and gives up without them ("IO-APIC + timer doesn't work!"). An
+        # emulated CPU that the host leaves waiting misses them. Under KVM the kernel leaves this check out by itself.
+        parameters+=' no_timer_check'
         # With a thread for each CPU, one may still run an instruction that another has just patched away.
         [[ $in_turn == no ]] || accelerator=(-accel "tcg,thread=single")
         accelerator+=(-cpu max)
@@ -22,7 +25,7 @@ qemu_arguments() {
         -name mp3,debug-threads=on -pidfile "$tmp/qemu.pid"
         -no-user-config -nodefaults -display none -nic none -no-reboot
         -kernel "$kernel/guest/vmlinuz" -initrd "$tmp/initramfs"
-        -append "console=ttyS0 panic=-1 oops=panic no5lvl ${append[*]}"
+        -append "$parameters ${append[*]}"
         -chardev "file,id=log,path=$tmp/log" -serial chardev:log
         -device virtio-serial-pci
     )
