@@ -119,20 +119,21 @@ fn write<const ATTEND: bool>(recorder: RecorderPtr, own: &mut Own, kind: Kind, [
     place.store(2, w2);
     place.store(3, w3);
     if !clock::quick(|time| place.store(0, head(kind, time))) {
-        return write_head(recorder, position, kind);
+        return write_head(recorder, kind);
     }
     own.writer.advance(position);
     own.writer.commit(&words);
 }
 
 /// The end of [`write`] where the kernel's own clock has to be called. Out of the way, so that no register has to be saved
-/// where it has not.
+/// where it has not. It asks for the position again, so that no register has to keep it.
 #[cold]
 #[inline(never)]
-fn write_head(recorder: RecorderPtr, position: u64, kind: Kind) {
-    recorder.place(position).store(0, head(kind, now()));
+fn write_head(recorder: RecorderPtr, kind: Kind) {
     // SAFETY: As for the only caller, which has come to its end.
     let own = unsafe { own(&recorder.own) };
+    let position = own.writer.position();
+    recorder.place(position).store(0, head(kind, now()));
     own.writer.advance(position);
     own.writer.commit(&recorder.words());
 }

@@ -127,8 +127,11 @@ PROBES(sched_switch,
 static __always_inline u16 call_of(struct task_struct *task)
 {
 #ifdef CONFIG_X86_64
-	/* What syscall_get_nr() reads. Else the compiler loads all of it, and masks it. */
-	return READ_ONCE(*(const u16 *)&task_pt_regs(task)->orig_ax);
+	/*
+	 * What syscall_get_nr() reads; else the compiler loads all of it, and masks it. The task itself writes it when it enters the
+	 * kernel, and ptrace() while it is stopped. Without READ_ONCE() the address is part of the instruction.
+	 */
+	return data_race(*(const u16 *)&task_pt_regs(task)->orig_ax);
 #else
 	return syscall_get_nr(task, task_pt_regs(task));
 #endif
@@ -182,7 +185,7 @@ static __always_inline void record_sched_waking(bool filtered, struct task_struc
 {
 	struct mp3_recorder *recorder;
 	struct task_struct *waker = current;
-	u16 wakee_call, waker_call;
+	u64 calls, argument;
 
 	/* It did not sleep: it only takes back that it was about to. Interrupts may be on. */
 	if (wakee == waker)
@@ -193,11 +196,10 @@ static __always_inline void record_sched_waking(bool filtered, struct task_struc
 	    unlikely(is_compat(waker)) || unlikely(wakee->in_iowait) ||
 	    unlikely((u32)preempt_count() & (u32)(NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET)))
 		return record_unusual_waking(filtered, recorder, wakee, waker);
-	wakee_call = call_of(wakee);
-	waker_call = call_of(waker);
-	if (unlikely(wakee_call == U16_MAX))
-		return record_unusual_waking(filtered, recorder, wakee, waker);
-	ENCODE(waking, recorder, wakee, waker, (u64)wakee_call << 48 | (u64)waker_call << 32, argument_of(wakee));
+	/* Outside of a system call this argument is none, and readers know. */
+	argument = argument_of(wakee);
+	calls = (u64)call_of(wakee) << 48 | (u64)call_of(waker) << 32;
+	ENCODE(waking, recorder, wakee, waker, calls, argument);
 }
 PROBES(sched_waking, (void *data, struct task_struct *p), ARGUMENTS(p))
 

@@ -7,7 +7,7 @@
 //!         waker's (47) and wakee's (48) call is one of the 32-bit table; State of the wakee (52-55), its priority (56-63)
 //!      2  CPU that the wakee ran on last (0-15), waker's priority (16-23),
 //!         waker's system call (32-47), wakee's (48-63): 0xffff outside of one
-//!      3  first argument of the wakee's system call: a futex's address, a file descriptor; 0 outside of one
+//!      3  first argument of the wakee's system call: a futex's address, a file descriptor; anything outside of one
 //! ```
 
 use super::bits::{get, put, tids};
@@ -45,7 +45,7 @@ pub struct Waking {
     pub waker_call: Option<u16>,
     /// The system call that the wakee sleeps in.
     pub wakee_call: Option<u16>,
-    /// That call's first argument, 0 without one.
+    /// That call's first argument, 0 without a call.
     pub argument: u64,
 }
 
@@ -103,7 +103,21 @@ impl Waking {
             previous_cpu: get::<0, 16>(w2) as u16,
             waker_call: call_from_field(get::<32, 16>(w2)),
             wakee_call: call_from_field(get::<48, 16>(w2)),
-            argument: w3,
+            // The writer does not look whether there is a call before it takes the register.
+            argument: if get::<48, 16>(w2) as u16 == NO_CALL { 0 } else { w3 },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_without_a_system_call_is_none() {
+        for (call, argument) in [(None, 0), (Some(202), 0x7fff_1234)] {
+            let waking = Waking { wakee_call: call, argument: 0x7fff_1234, ..Waking::default() };
+            assert_eq!(Waking::decode(waking.encode()).argument, argument, "{call:?}");
         }
     }
 }
