@@ -100,7 +100,7 @@ impl Runner {
                         "the module's timing, and its CPU times to the jiffy",
                         "timing",
                         "--icount ",
-                        "MP3_EXACT_CLOCK=1 mp3-tests timing accounting histories recordings::record_registers an_attack_costs",
+                        "MP3_EXACT_CLOCK=1 mp3-tests timing accounting histories recordings::record_registers an_attack_costs interrupts_take",
                     ),
                 ]
             }

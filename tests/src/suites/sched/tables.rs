@@ -154,7 +154,9 @@ fn a_hundred_migrations_are_a_hundred_migrations() -> Outcome {
     let rows = rows(&text, "affinity")?;
     let row = rows.first().context(text.clone())?;
     ensure!(number(&row["migrations"])? == 100 && number(&row["forced"])? == 100, "{row}");
-    ensure!(row["verdict"] == "migrates much, forced by its mask", "{row}");
+    // Too much is 100 in a second of run time, and so many are a matter of the machine's speed.
+    let is_much = number(&row["run_ns"])? <= 1_000_000_000;
+    ensure!(row["verdict"] == if is_much { "migrates much, forced by its mask" } else { "" }, "{row}");
     nothing_lost(&text)?;
     drop(child);
     module.unload()

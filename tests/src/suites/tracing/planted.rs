@@ -18,6 +18,7 @@ use testkit::module::Module;
 use testkit::tracing::{wait_asleep, Ask, Happened, Tracing};
 
 tests![
+    a_thread_that_is_preempted_in_the_kernel_is_told_from_one_in_its_program,
     a_pinned_thread_is_told_from_others,
     a_wait_for_io_is_told_from_others,
     a_thread_that_has_used_up_its_quota_is_throttled,
@@ -55,6 +56,51 @@ fn flags_of(events: &[Happened], tid: u32) -> Vec<SwitchFlags> {
         _ => None,
     });
     flags.collect()
+}
+
+/// Calls `body` again and again, on CPU 0.
+fn repeating(mut body: impl FnMut() + Send + 'static) -> Result<Child> {
+    let mut child = Child::spawn(move |parent| {
+        pin();
+        parent.done();
+        loop {
+            body();
+        }
+    })?;
+    child.wait_done()?;
+    Ok(child)
+}
+
+fn a_thread_that_is_preempted_in_the_kernel_is_told_from_one_in_its_program() -> Outcome {
+    let _module = Module::load("")?;
+    let _intruder = repeating(|| {
+        real_time(50);
+        std::thread::sleep(Duration::from_micros(500));
+    })?;
+    let zeros = std::fs::File::open("/dev/zero")?;
+    let mut buffer = vec![0; 1 << 20];
+    for is_in_kernel in [true, false] {
+        // Reading so much is all in the kernel, and computing never is. What the kernel preempts there has the flag.
+        let busy = if is_in_kernel {
+            let (mut zeros, mut buffer) = (zeros.try_clone()?, std::mem::take(&mut buffer));
+            repeating(move || std::io::Read::read_exact(&mut zeros, &mut buffer).expect("zeros"))?
+        } else {
+            repeating(|| {
+                std::hint::black_box(super::oracles::compute(1));
+            })?
+        };
+        let pid = busy.pid() as u32;
+        let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SWITCHES).pids(&[busy.pid()]))?;
+        read_until(&mut tracing, |events| {
+            let preempted = flags_of(events, pid).into_iter().filter(|flags| !flags.contains(SwitchFlags::VOLUNTARY));
+            let preempted: Vec<_> = preempted.map(|flags| flags.contains(SwitchFlags::PREEMPTED)).collect();
+            // The most of many: an interrupt may have come just when it entered or left the kernel.
+            let alike = preempted.iter().filter(|&&is_preempted| is_preempted == is_in_kernel).count();
+            (preempted.len() >= 20 && alike * 2 > preempted.len()).then_some(())
+        })
+        .with_context(|| format!("in the kernel: {is_in_kernel}"))?;
+    }
+    Ok(())
 }
 
 fn a_pinned_thread_is_told_from_others() -> Outcome {

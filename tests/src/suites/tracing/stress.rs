@@ -2,7 +2,7 @@
 
 //! The tracer under load: sessions that come and go, CPUs that do, and storms of forks.
 //!
-//! Short by default; `MP3_TRACE_ROUNDS` and `MP3_TRACE_THREADS` make it long.
+//! Short by default; `MP3_TRACE_ROUNDS`, `MP3_TRACE_THREADS`, `MP3_TRACE_HOTPLUGS` and `MP3_TRACE_STORMS` make it long.
 
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -26,14 +26,23 @@ tests![
     owners_are_killed_under_load within limit(),
     the_module_goes_as_soon_as_its_owner_is_killed within limit(),
     thousands_of_threads_are_known_and_end_with_the_kernels_numbers within limit(),
-    cpus_come_and_go_while_their_events_are_recorded,
+    cpus_come_and_go_while_their_events_are_recorded within 300 + 20 * hotplugs().unwrap_or(0),
     a_cpu_that_was_not_there_at_the_start_gets_its_ring,
-    a_storm_of_forks_is_followed_whole,
+    a_storm_of_forks_is_followed_whole within 300 + 60 * storms().unwrap_or(0),
     memory_comes_with_sessions_and_goes_with_them,
 ];
 
 fn rounds() -> Result<u64> {
     options::number("MP3_TRACE_ROUNDS", 8)
+}
+
+/// How often a CPU goes and comes.
+fn hotplugs() -> Result<u64> {
+    options::number("MP3_TRACE_HOTPLUGS", 5)
+}
+
+fn storms() -> Result<u64> {
+    options::number("MP3_TRACE_STORMS", 1)
 }
 
 fn limit() -> u64 {
@@ -222,13 +231,15 @@ fn cpus_come_and_go_while_their_events_are_recorded() -> Outcome {
     let _module = Module::load("")?;
     let load = load()?;
     let mut tracing = Tracing::start(Ask::for_kinds(Kinds::TRACEABLE))?;
-    for _ in 0..5 {
+    let mut events = 0;
+    for _ in 0..hotplugs()? {
         let offline = Offline::take(1)?;
-        tracing.read()?;
+        events += tracing.read()?.len();
         drop(offline);
-        tracing.read()?;
+        events += tracing.read()?.len();
     }
     drop(load);
+    println!("    CPU 1 went and came {} times: {events} events, {} overwritten", hotplugs()?, tracing.lost());
     let before = tracing.rings.iter().find(|ring| ring.cpu == 1).map(|ring| ring.counts().switches);
     churn_on(1)?;
     tracing.stop()?;
@@ -280,6 +291,14 @@ fn a_cpu_that_was_not_there_at_the_start_gets_its_ring() -> Outcome {
 
 fn a_storm_of_forks_is_followed_whole() -> Outcome {
     let _module = Module::load("")?;
+    for _ in 0..storms()? {
+        storm()?;
+    }
+    Ok(())
+}
+
+/// 340 processes below one, each known from its beginning to its end.
+fn storm() -> Result<()> {
     let mut root = Child::spawn(|parent| {
         parent.wait();
         // Four generations, each with four children: 4 + 16 + 64 + 256.
