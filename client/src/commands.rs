@@ -3,11 +3,17 @@
 //! `/proc/mp3/status`: register, unregister, list, and what the errors mean.
 
 use abi::command::{Command, StatusLine};
+use abi::device::STATUS_PATH;
 use nix::errno::Errno;
 use nix::unistd;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Where the file is. Tests name a plain one in `MP3_STATUS`.
+pub fn status_path() -> PathBuf {
+    std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
+}
 
 /// The file, open for commands.
 #[derive(Debug)]

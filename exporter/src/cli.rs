@@ -4,7 +4,7 @@
 
 use crate::exposition::FIXED;
 use crate::store::{Shown, SERIES_EACH};
-use abi::device::{DEVICE_PATH, STATUS_PATH};
+use abi::device::DEVICE_PATH;
 use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -130,11 +130,6 @@ impl Cli {
         let has = |level| self.levels.contains(&level);
         Shown { processes: has(Level::Process), commands: has(Level::Command), cgroups: has(Level::Cgroup) }
     }
-}
-
-/// The file that takes commands. Tests use a plain file in its place.
-pub fn status_path() -> PathBuf {
-    std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }
 
 fn name(text: &str) -> Result<String, String> {

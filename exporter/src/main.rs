@@ -4,11 +4,11 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use client::commands::Status;
+use client::commands::{status_path, Status};
 use client::output::say;
 use client::source::SourceError;
 use exporter::choice::{Choice, Register, EVERY};
-use exporter::cli::{status_path, Cli, Tracing};
+use exporter::cli::{Cli, Tracing};
 use exporter::exposition::{About, Exposition, Shared, State, CONTENT_TYPE, FIXED};
 use exporter::reader::{Origin, Reader};
 use exporter::server::{Limits, Server, Tally};

@@ -3,7 +3,7 @@
 //! The command line.
 
 use crate::{Begin, End, Options};
-use abi::device::{DEVICE_PATH, STATUS_PATH};
+use abi::device::DEVICE_PATH;
 use clap::{Parser, ValueEnum};
 use client::users::{NoSuchUser, Users};
 use std::ffi::OsString;
@@ -113,11 +113,6 @@ pub enum From {
     Proc,
     /// The module if it can be used, else /proc
     Auto,
-}
-
-/// The file that takes commands. Tests use a plain file in its place.
-pub fn status_path() -> PathBuf {
-    std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }
 
 impl Cli {

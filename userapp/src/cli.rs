@@ -2,10 +2,8 @@
 
 //! The command line.
 
-use abi::device::STATUS_PATH;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use work::args::WorkloadArgs;
 
 const EXAMPLES: &str = "\
@@ -43,11 +41,6 @@ pub struct Cli {
     /// or anything else.
     #[command(subcommand)]
     pub action: Option<Action>,
-}
-
-/// The file that takes commands. Tests use a plain file in its place.
-pub fn status_path() -> PathBuf {
-    std::env::var_os("MP3_STATUS").map_or_else(|| STATUS_PATH.into(), PathBuf::from)
 }
 
 /// What is done with programs.

@@ -21,17 +21,17 @@ mod signals;
 
 use abi::command::Command;
 use clap::Parser;
-use client::commands::{self, Status, StatusError};
+use client::commands::{self, status_path, Status, StatusError};
 use client::output::say;
 use nix::errno::Errno;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use userapp::cli::{self, Action, Cli};
+use userapp::cli::{Action, Cli};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let path = cli::status_path();
+    let path = status_path();
     let done = match (cli.action, cli.workload) {
         (Some(Action::Run(command)), _) => run::run(&path, &command),
         (Some(Action::Register { pids }), _) => for_each(&path, Command::Register, &pids),
