@@ -60,6 +60,8 @@ enum Command {
     Kernels(kernels::Command),
     /// Three guests under load, scraped by Prometheus: rules, alerts, a dashboard's queries, their traces by DuckDB
     Fleet(fleet::Options),
+    /// Takes what `make fleet-cost` has measured over into fleet/cost.tsv and docs/fleet.md
+    FleetCost,
     /// Draws a screen, as `tmux capture-pane -p -e` prints it, as SVG
     Screen {
         /// What tmux has printed
@@ -101,6 +103,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fuzz(command) => fuzz::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Screen { from, to } => screen::draw(&from, &to).map(|()| ExitCode::SUCCESS),
         Command::Kernels(command) => kernels::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::FleetCost => fleet::cost::keep().map(|()| ExitCode::SUCCESS),
         Command::Fleet(options) => fleet::run(&options).map(|()| ExitCode::SUCCESS),
         Command::TestBinary { .. } | Command::Total { .. } => unreachable!("returned above"),
     }

@@ -10,7 +10,9 @@
 //! | [`prometheus`] | the server, and its answers |
 //! | [`dashboard`] | the queries in Grafana's file |
 //! | [`traces`] | recordings as Parquet, and the queries over all of them |
+//! | [`cost`] | what exporters cost, as docs/fleet.md quotes it |
 
+pub mod cost;
 mod dashboard;
 mod guests;
 mod prometheus;
