@@ -18,6 +18,7 @@ mod null_blk;
 mod planted;
 mod process;
 mod programs;
+mod seccomp;
 mod shared;
 mod suites;
 mod test;

@@ -3,8 +3,10 @@
 //! `faults` as it is typed, with the real module: planted page faults are found where they were planted.
 
 use crate::programs::{directory, json, number, program};
-use crate::test::Outcome;
+use crate::seccomp;
+use crate::test::{Outcome, Skip};
 use crate::tests;
+use abi::events::ioctl::MP3_IOC_TRACE_START;
 use anyhow::{ensure, Context, Result};
 use nix::sys::mman::{mmap_anonymous, MapFlags, ProtFlags};
 use nix::sys::signal::Signal;
@@ -29,7 +31,9 @@ tests![
     pages_that_are_touched_are_counted_and_nothing_comes_back_without_eviction,
     a_recording_without_latency_has_the_same_faults_and_says_no_times,
     faults_that_were_overwritten_are_said_to_the_fault,
+    faults_while_the_kernel_may_not_trace_are_said_to_the_fault,
     who_may_not_trace_is_told_what_is_missing,
+    a_module_that_knows_no_faults_is_named_and_nothing_is_run_or_written,
     a_reader_that_has_read_enough_ends_it_well,
     bad_arguments_get_an_answer_that_says_what_to_do,
 ];
@@ -322,17 +326,79 @@ fn faults_that_were_overwritten_are_said_to_the_fault() -> Outcome {
     child.go()?;
     child.wait()?;
     let seen = sum(&rows(&text, "fault_histogram")?, "faults")?;
-    let after_word = |words: &str, before: bool| -> Result<u64> {
-        let (left, right) = text.split_once(words).with_context(|| format!("no '{words}': {text}"))?;
-        let word = if before { left.rsplit(' ').next() } else { right.split(' ').next() };
-        Ok(word.context("a number")?.parse()?)
-    };
-    let missed = after_word(" faults that the kernel counted", true)?;
-    let lost = after_word("lost: ", false)?;
+    let missed = number_before(&text, " faults that the kernel counted")?;
+    let lost = number_before(&text, " records in ")?;
     let counted = after.0 + after.1 - before.0 - before.1;
     ensure!(seen + missed == counted, "{seen} seen and {missed} missed, of {counted}: {text}");
     // Two records a fault, and two or more for a mapping.
     ensure!(lost >= 2 * missed && missed >= PAGES as u64 - 128, "{lost} records, {missed} faults: {text}");
+    module.unload()
+}
+
+/// The number before these words.
+fn number_before(text: &str, words: &str) -> Result<u64> {
+    let (before, _) = text.split_once(words).with_context(|| format!("no '{words}': {text}"))?;
+    let digits = before.rsplit(|letter: char| !letter.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).with_context(|| format!("no number before '{words}': {text}"))
+}
+
+/// `kernel.ftrace_enabled`, which keeps all that traces functions from it, until this is dropped.
+struct Silence;
+
+impl Silence {
+    const PATH: &str = "/proc/sys/kernel/ftrace_enabled";
+
+    /// [`Skip`] where the kernel has given that up, as Linux 7.3 has.
+    fn begin() -> Result<Self> {
+        match fs::write(Self::PATH, "0") {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                Err(Skip("this kernel does not switch the tracing of functions off (kernel.ftrace_enabled)").into())
+            }
+            written => written.map(|()| Silence).map_err(Into::into),
+        }
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::PATH, "1");
+    }
+}
+
+fn faults_while_the_kernel_may_not_trace_are_said_to_the_fault() -> Outcome {
+    if !Path::new(Silence::PATH).exists() {
+        return Err(Skip("this kernel does not trace functions (CONFIG_FUNCTION_TRACER)").into());
+    }
+    let module = Module::load("")?;
+    let address = untouched(3 * PAGES);
+    let mut child = Child::spawn(move |parent: &mut Parent| {
+        planted_first_touches(address, 0);
+        for part in 0..3 {
+            parent.wait();
+            planted_first_touches(address + part * PAGES * PAGE, PAGES);
+            parent.done();
+        }
+        parent.wait();
+    })?;
+    let pid = child.pid();
+    let running = recording(&format!("top --by kind --json --pid {pid}"))?;
+    let before = stat(pid)?;
+    let mut touch = || child.go().and_then(|()| child.wait_done());
+    touch()?;
+    let silence = Silence::begin()?;
+    touch()?;
+    drop(silence);
+    touch()?;
+    let after = stat(pid)?;
+    let text = interrupted(running)?;
+    child.go()?;
+    child.wait()?;
+    let seen = sum(&rows(&text, "top_kind")?, "faults")?;
+    let missed = number_before(&text, " faults that the kernel counted")?;
+    let counted = after.0 + after.1 - before.0 - before.1;
+    ensure!(seen + missed == counted, "{seen} seen and {missed} missed, of {counted}: {text}");
+    ensure!(missed >= PAGES as u64 && seen >= 2 * PAGES as u64, "{seen} seen and {missed} missed: {text}");
+    ensure!(text.contains("lost: 0 records"), "{text}");
     module.unload()
 }
 
@@ -355,6 +421,39 @@ fn who_may_not_trace_is_told_what_is_missing() -> Outcome {
     let ended = run(program("faults", "top -- touch /tmp/faults-ran").uid(1000).gid(1000))?;
     ensure!(ended.status.code() == Some(1) && ended.stderr.contains("CAP_PERFMON"), "{ended:?}");
     ensure!(!Path::new("/tmp/faults-ran").exists(), "COMMAND ran");
+    module.unload()
+}
+
+fn a_module_that_knows_no_faults_is_named_and_nothing_is_run_or_written() -> Outcome {
+    if !seccomp::is_there() {
+        return Err(Skip("this kernel has no filters of system calls (CONFIG_SECCOMP_FILTER)").into());
+    }
+    let module = Module::load("")?;
+    let directory = directory("faults-of-an-old-module")?;
+    let path = |name: &str| Ok::<_, anyhow::Error>(directory.join(name).to_str().context("a path")?.to_owned());
+    let (file, ran) = (path("run.faults")?, path("ran")?);
+    let command = ["touch", ran.as_str()];
+    for (line, command) in [
+        ("top --pid 1", &[][..]),
+        ("latency --name init", &[]),
+        (&format!("record -o {file} --pid 1"), &[]),
+        (&format!("record -o {file}"), &command),
+        ("wss", &command),
+    ] {
+        let mut faults = faults(line, command);
+        // What the tracer answers to kinds of events that it does not know (`sessions`).
+        seccomp::refuse_ioctl(&mut faults, MP3_IOC_TRACE_START, libc::EINVAL);
+        let ended = run(&mut faults)?;
+        ensure!(ended.status.code() == Some(1) && ended.stdout.is_empty(), "{line}: {ended:?}");
+        ensure!(ended.stderr.contains("does not record page faults"), "{line}: {ended:?}");
+        ensure!(ended.stderr.contains("take module and programs from the same release"), "{line}: {ended:?}");
+        // Nor does what would have become COMMAND say anything.
+        ensure!(ended.stderr.lines().count() == 1, "{line}: {ended:?}");
+        ensure!(!Path::new(&file).exists() && !Path::new(&ran).exists(), "{line}: written or run");
+    }
+    // The same program, without the refusal.
+    let ended = run(&mut faults("wss", &command))?;
+    ensure!(ended.status.success() && Path::new(&ran).exists(), "{ended:?}");
     module.unload()
 }
 
