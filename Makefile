@@ -39,7 +39,7 @@ KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KE
 # meanwhile finds the old one or the new one.
 put = for file in $(1); do new=$(2)/.$${file\#\#*/}.$$$$ && cp "$$file" "$$new" && mv -f "$$new" "$(2)/$${file\#\#*/}" || exit 1; done
 
-.PHONY: fleet fleet-cost bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
+.PHONY: fleet fleet-cost bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-peers test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -103,6 +103,9 @@ loom: ## the protocols of shared memory, model-checked: part of test-host
 
 test-vm: prepare ## the tests in the virtual machine, against the real module
 	@vm/test vm
+
+test-peers: prepare ## the tests that compare with perf in one and the same run (perf is prepared once, with bpftrace and others: 244 MB)
+	@vm/test peers
 
 test-debug: prepare ## the module's tests on a kernel with KASAN, lockdep, kmemleak and more (built once, half an hour)
 	@vm/test kasan

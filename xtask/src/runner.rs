@@ -20,6 +20,8 @@ pub enum Place {
     Host,
     /// The virtual machine, with the stock kernel
     Vm,
+    /// The virtual machine, with perf in it
+    Peers,
     /// The virtual machine, with KASAN, lockdep, kmemleak and more
     Kasan,
     /// The virtual machine, with KCSAN
@@ -104,6 +106,12 @@ impl Runner {
                     ),
                 ]
             }
+            Place::Peers => vec![Runner::new(
+                "virtual machine: page faults, as perf sees the same run",
+                "peers",
+                2000,
+                "vm/load peers 1800 mp3-tests fault_peers",
+            )],
             Place::Kasan => Self::debug("kasan", "kasan-planted"),
             Place::Kcsan => Self::debug("kcsan", "kcsan-planted"),
         }
@@ -129,7 +137,7 @@ impl Runner {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
         match self.list {
             "host" => Some(words("vm/cargo test --workspace --features sched/full,faults/full -- --list")),
-            "module" | "load" | "four-cpus" | "timing" => {
+            "module" | "load" | "four-cpus" | "timing" | "peers" => {
                 let begin = self.command.iter().position(|word| word == "mp3-tests")?;
                 let mut command = words(&format!("{GUEST_TESTS} --list"));
                 command.extend_from_slice(&self.command[begin + 1..]);

@@ -95,7 +95,7 @@ fn judge(expected: &Expected, ran: Option<&(Results, End)>) -> (Counts, Vec<Stri
 fn prepare(place: Place) -> Result<()> {
     match place {
         Place::Host => Ok(()),
-        Place::Vm | Place::Kasan | Place::Kcsan => {
+        Place::Vm | Place::Peers | Place::Kasan | Place::Kcsan => {
             check(Command::new("make").args(["--no-print-directory", "guest-tests"]))
         }
     }
@@ -125,14 +125,15 @@ pub fn print_total(file: &Path) -> Result<ExitCode> {
 ///
 /// A runner fails, or there is no such list.
 pub fn write_expected(lists: &[String]) -> Result<()> {
-    let runners: Vec<_> = [Place::Host, Place::Vm].into_iter().flat_map(Runner::all).collect();
+    let runners: Vec<_> = [Place::Host, Place::Vm, Place::Peers].into_iter().flat_map(Runner::all).collect();
     if let Some(unknown) = lists.iter().find(|list| !runners.iter().any(|runner| runner.list == *list)) {
         let known: Vec<_> = runners.iter().map(|runner| runner.list).collect();
         bail!("{unknown}: no such list; there are {}", known.join(", "));
     }
     let wanted = |runner: &&Runner| lists.is_empty() || lists.iter().any(|list| runner.list == list);
     let wanted: Vec<_> = runners.iter().filter(wanted).collect();
-    if wanted.iter().any(|runner| Runner::all(Place::Vm).iter().any(|guest| guest.list == runner.list)) {
+    let in_guest: Vec<_> = [Place::Vm, Place::Peers].into_iter().flat_map(Runner::all).collect();
+    if wanted.iter().any(|runner| in_guest.iter().any(|guest| guest.list == runner.list)) {
         prepare(Place::Vm)?;
     }
     for runner in wanted {
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn every_runner_of_make_test_has_a_list() {
         std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
-        for runner in [Place::Host, Place::Vm].into_iter().flat_map(Runner::all) {
+        for runner in [Place::Host, Place::Vm, Place::Peers].into_iter().flat_map(Runner::all) {
             assert!(Expected::read(runner.list).unwrap().len() > 0, "{}", runner.list);
         }
     }
