@@ -5,6 +5,7 @@
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use abi::events::ioctl::MODE_DISCARD;
+use abi::events::life::CLONE_THREAD;
 use abi::events::{
     modular, Context as Where, Event, Exec, IrqClass, Kind, Kinds, State, Switch, SwitchFlags, TEXT_BYTES,
 };
@@ -25,6 +26,7 @@ tests![
     a_timer_wakes_from_an_interrupt_and_its_time_is_recorded,
     interrupts_take_what_a_busy_loop_is_missing,
     an_execve_is_told_with_its_path_and_name,
+    births_and_ends_are_told_as_they_were,
 ];
 
 /// What the kernel says of a thread, in `/proc`.
@@ -345,7 +347,9 @@ fn pin(cpu: usize) -> Result<()> {
 
 fn a_planted_wait_is_seen_with_its_waker_and_call() -> Outcome {
     let _module = Module::load("")?;
-    let mut child = Child::spawn(|parent| {
+    let last_cpu = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.context("CPUs")? as usize - 1;
+    let mut child = Child::spawn(move |parent| {
+        pin(last_cpu).expect("pinning");
         parent.wait();
         parent.done();
         parent.wait();
@@ -371,6 +375,7 @@ fn a_planted_wait_is_seen_with_its_waker_and_call() -> Outcome {
     ensure!(first.waker == std::process::id() && first.context == Where::Task, "{first:?}");
     ensure!(first.wakee_call == Some(libc::SYS_read as u16) && first.waker_call == Some(libc::SYS_write as u16));
     ensure!((3..1024).contains(&first.argument), "the first argument is a descriptor: {first:?}");
+    ensure!(usize::from(first.previous_cpu) == last_cpu, "it slept on CPU {last_cpu}: {first:?}");
     ensure!(first.wakee_state == State::Sleeping && first.wakee_prio.nice() == Some(0), "{first:?}");
     Ok(())
 }
@@ -403,6 +408,8 @@ fn a_timer_wakes_from_an_interrupt_and_its_time_is_recorded() -> Outcome {
     ensure!(around, "no interrupt around {happened:?}");
     let interrupts = events.iter().filter(|happened| matches!(happened.event, Event::Irq(_))).count() as u64;
     ensure!(interrupts == tracing.counts().interrupts, "{interrupts} of {:?}", tracing.counts());
+    let wakings = events.iter().filter(|happened| matches!(happened.event, Event::Waking(_))).count() as u64;
+    ensure!(tracing.lost() == 0 && wakings == tracing.counts().wakings, "{wakings} of {:?}", tracing.counts());
     Ok(())
 }
 
@@ -534,6 +541,54 @@ fn an_execve_is_told_with_its_path_and_name() -> Outcome {
         } else {
             ensure!(usize::from(exec.path_bytes) == long.len() && path.len() == 240 && long.as_bytes().ends_with(path));
         }
+    }
+    Ok(())
+}
+
+fn births_and_ends_are_told_as_they_were() -> Outcome {
+    let _module = Module::load("")?;
+    let mut root = Child::spawn(|parent| {
+        parent.wait();
+        std::thread::spawn(|| {}).join().expect("a thread");
+        let leaving = Child::spawn(|_| {
+            exit(7);
+        });
+        leaving.expect("a child").wait().expect("its end");
+        let doomed = Child::idle().expect("a child");
+        doomed.kill(nix::sys::signal::Signal::SIGKILL).expect("a signal");
+        doomed.wait().expect("its end");
+    })?;
+    let pid = root.pid() as u32;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::LIFE))?;
+    root.go()?;
+    root.wait()?;
+    tracing.stop()?;
+    ensure!(tracing.lost() == 0, "{} lost", tracing.lost());
+    let (mut births, mut ends) = (vec![], HashMap::new());
+    for happened in tracing.read()? {
+        match happened.event {
+            Event::NewTask(born) if born.parent == pid => births.push(born),
+            Event::Exit(exit) => {
+                ends.insert(exit.tid, exit);
+            }
+            _ => {}
+        }
+    }
+    let [thread, leaving, doomed] = births[..] else { anyhow::bail!("{births:?}") };
+    ensure!(births.iter().all(|born| born.parent_tgid == pid && !born.kernel), "{births:?}");
+    ensure!(thread.clone_flags & CLONE_THREAD != 0 && thread.tgid == pid, "{thread:?}");
+    for process in [leaving, doomed] {
+        ensure!(process.clone_flags & CLONE_THREAD == 0 && process.tgid == process.tid, "{process:?}");
+    }
+    // As wait(2) has it: a status in the second byte, or a signal in the first.
+    for (tid, parent, group_dead, code) in [
+        (thread.tid, None, false, 0),
+        (leaving.tid, Some(pid), true, 7 << 8),
+        (doomed.tid, Some(pid), true, libc::SIGKILL),
+    ] {
+        let end = ends.get(&tid).with_context(|| format!("{tid} has no end"))?;
+        ensure!(end.group_dead == group_dead && end.code == code && end.group_code == code, "{end:?}, not {code}");
+        ensure!(parent.is_none_or(|parent| parent == end.parent_tgid), "{end:?}");
     }
     Ok(())
 }
