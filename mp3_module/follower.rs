@@ -29,8 +29,11 @@ pub(crate) struct Follower {
 }
 
 /// The probe, and what it is registered for besides the processes that are followed.
+#[derive(Default)]
 struct Probe {
     is_registered: bool,
+    /// It may be running since then, whether it is registered now or not.
+    was_registered: bool,
     /// Commands under way that are to make a process followed.
     commands: usize,
 }
@@ -38,7 +41,7 @@ struct Probe {
 impl Follower {
     /// Not registered.
     pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Follower { probe <- new_mutex!(Probe { is_registered: false, commands: 0 }, "mp3_follower") })
+        pin_init!(Follower { probe <- new_mutex!(Probe::default(), "mp3_follower") })
     }
 
     /// Registers the probe if it is not, then calls `register`, which is to make a process followed. The mutex is not held
@@ -67,9 +70,12 @@ impl Follower {
 
     /// Unregisters the probe, and waits until it does not run any more.
     pub(crate) fn end(&self) {
-        self.probe.lock().unregister();
-        // SAFETY: Callable in process context.
-        unsafe { ffi::mp3_follow_synchronize() };
+        let mut probe = self.probe.lock();
+        probe.unregister();
+        if probe.was_registered {
+            // SAFETY: Callable in process context.
+            unsafe { ffi::mp3_follow_synchronize() };
+        }
     }
 }
 
@@ -89,6 +95,7 @@ impl Probe {
             }
         })?;
         self.is_registered = true;
+        self.was_registered = true;
         Ok(())
     }
 
