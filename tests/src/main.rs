@@ -17,6 +17,7 @@ mod kmemleak;
 mod null_blk;
 mod planted;
 mod process;
+mod process_vm;
 mod programs;
 mod seccomp;
 mod shared;

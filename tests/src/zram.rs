@@ -2,7 +2,9 @@
 
 //! A disk of compressed memory, the only one that the guest always has.
 
+use crate::test::Skip;
 use anyhow::{ensure, Result};
+use std::path::Path;
 use std::process::Command;
 
 /// `/dev/zram0`, while there.
@@ -13,7 +15,14 @@ impl Zram {
     pub const PATH: &str = "/dev/zram0";
 
     /// A disk of `size`, as in `16M`.
+    ///
+    /// # Errors
+    ///
+    /// [`Skip`] where the kernel has none.
     pub fn disk(size: &str) -> Result<Self> {
+        if !Path::new("/lib/mp3/zram.load").exists() && !Path::new("/sys/block/zram0").exists() {
+            return Err(Skip("this kernel has no disk of compressed memory (CONFIG_ZRAM)").into());
+        }
         shell(&format!(
             "cat /lib/mp3/zram.load | while read -r file; do insmod /lib/mp3/$file 2>/dev/null || true; done
              # What a test that was ended has left.

@@ -5,6 +5,7 @@
 use crate::before::{Before, Life};
 use crate::cgroup::Cgroup;
 use crate::null_blk::NullBlk;
+use crate::process_vm;
 use crate::shared::Shared;
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -213,6 +214,7 @@ fn file_backed_pages_are_major_faults_where_they_are_read() -> Outcome {
 
 fn a_page_that_another_process_reaches_is_that_ones_fault() -> Outcome {
     const PAGES: usize = 300;
+    process_vm::required()?;
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
     let shared = Shared::new()?;

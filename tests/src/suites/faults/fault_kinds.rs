@@ -3,6 +3,7 @@
 //! Planted faults of every kind, each with its address, access, mapping and code.
 
 use super::seen::{Mapping, Seen};
+use crate::process_vm;
 use crate::shared::Shared;
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -455,6 +456,7 @@ fn what_the_kernel_touches_for_a_process_is_marked() -> Outcome {
 }
 
 fn a_page_of_another_process_belongs_to_that_ones_mapping() -> Outcome {
+    process_vm::required()?;
     let _module = Module::load("")?;
     let shared = Shared::new()?;
     let mut owner = Child::spawn(|parent| {
