@@ -20,6 +20,7 @@ mod process;
 mod process_vm;
 mod programs;
 mod seccomp;
+mod setting;
 mod shared;
 mod suites;
 mod test;

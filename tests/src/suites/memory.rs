@@ -6,6 +6,7 @@ use crate::before::{Before, Life};
 use crate::cgroup::Cgroup;
 use crate::null_blk::NullBlk;
 use crate::process_vm;
+use crate::setting::Setting;
 use crate::shared::Shared;
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -327,11 +328,9 @@ fn delays_of_swapping_are_within_the_time_that_it_takes() -> Outcome {
     const ANSWER: Duration = Duration::from_millis(10);
     let group = Cgroup::new(&["memory"])?;
     // One page at a time.
-    fs::write("/proc/sys/vm/page-cluster", "0")?;
-    if Path::new(READAHEAD).exists() {
-        fs::write(READAHEAD, "0")?;
-    }
-    fs::write("/proc/sys/kernel/task_delayacct", "1")?;
+    let _cluster = Setting::new("/proc/sys/vm/page-cluster", "0")?;
+    let _readahead = Path::new(READAHEAD).exists().then(|| Setting::new(READAHEAD, "0")).transpose()?;
+    let _accounting = Setting::new("/proc/sys/kernel/task_delayacct", "1")?;
     let _swap = NullBlk::swap(ANSWER)?;
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;

@@ -5,10 +5,11 @@
 
 use super::fault_kinds::{anonymous, load, plant, store, tell, PAGE};
 use crate::null_blk::NullBlk;
+use crate::setting::Setting;
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use abi::events::{Counted, FaultFlags, FaultKind, Kinds, Outcome as End, PageState};
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Context};
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::sys::mman::{madvise, mmap, mremap, MRemapFlags, MapFlags, MmapAdvise, ProtFlags};
 use nix::sys::resource::{getrusage, UsageWho};
@@ -16,7 +17,7 @@ use nix::time::{clock_gettime, ClockId};
 use nix::unistd::{gettid, Pid};
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -138,27 +139,6 @@ fn pages_in_the_swap_cache_are_found_without_the_disk() -> Outcome {
         ensure!(!again.first.fault.flags.contains(FaultFlags::WRITE), "{again:?}");
     }
     Ok(())
-}
-
-/// A setting of the kernel, as long as this is there.
-struct Setting {
-    path: PathBuf,
-    before: String,
-}
-
-impl Setting {
-    fn new(path: &str, value: &str) -> Result<Self> {
-        let path = PathBuf::from(path);
-        let before = fs::read_to_string(&path)?;
-        fs::write(&path, value)?;
-        Ok(Setting { path, before })
-    }
-}
-
-impl Drop for Setting {
-    fn drop(&mut self) {
-        let _ = fs::write(&self.path, self.before.trim());
-    }
 }
 
 /// The kernel takes the rights away from pages now and then, to learn which node uses them. It does so on a single node, too,

@@ -3,11 +3,11 @@
 //! Numbers that are given again.
 
 use super::rounds;
+use crate::setting::Setting;
 use crate::test::Outcome;
 use abi::record::{Flags, SampleRecord, Totals};
 use anyhow::{ensure, Context, Result};
 use nix::sys::signal::Signal;
-use std::fs;
 use testkit::child::{Child, Pages};
 use testkit::device::Samples;
 use testkit::kernel;
@@ -15,26 +15,6 @@ use testkit::module::Module;
 use testkit::status;
 
 const PID_MAX: &str = "/proc/sys/kernel/pid_max";
-
-/// A setting of the kernel's, put back at the end.
-struct Setting {
-    path: &'static str,
-    before: String,
-}
-
-impl Setting {
-    fn new(path: &'static str, value: &str) -> Result<Self> {
-        let before = fs::read_to_string(path).context(path)?;
-        fs::write(path, value).with_context(|| format!("{path} = {value}"))?;
-        Ok(Setting { path, before })
-    }
-}
-
-impl Drop for Setting {
-    fn drop(&mut self) {
-        fs::write(self.path, &self.before).expect("the value that it had");
-    }
-}
 
 pub fn a_reused_pid_is_another_process() -> Outcome {
     // A tick a second, so that the dead wait for their last record while the numbers go round.
