@@ -389,7 +389,7 @@ fn a_timer_wakes_from_an_interrupt_and_its_time_is_recorded() -> Outcome {
     tracing.stop()?;
     let events = tracing.read()?;
     // With PREEMPT_RT, timers of threads without a real-time priority expire in a thread of each CPU.
-    let has_timer_threads = std::fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1");
+    let has_timer_threads = std::fs::read_to_string("/proc/version")?.contains("PREEMPT_RT");
     let expected = if has_timer_threads { Where::Task } else { Where::HardIrq };
     let waking = events.iter().find_map(|happened| match happened.event {
         Event::Waking(waking) if waking.wakee == me && waking.context == expected => Some((happened, waking)),
