@@ -13,6 +13,7 @@ mod debugfs;
 mod fuzz;
 mod harness;
 mod injection;
+mod interrupts;
 mod kmemleak;
 mod null_blk;
 mod planted;

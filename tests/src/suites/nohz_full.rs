@@ -2,10 +2,11 @@
 
 //! A CPU without timer interrupts: the guest has to be booted with `nohz_full=1`.
 
+use crate::interrupts;
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use abi::samples::Flags;
-use anyhow::{ensure, Context};
+use anyhow::ensure;
 use nix::sched::{sched_setaffinity, CpuSet};
 use nix::unistd::Pid;
 use std::fs;
@@ -18,13 +19,6 @@ tests![a_busy_process_on_a_tickless_cpu_is_seen_to_run_in_every_interval];
 
 /// Ticks that are compared: 3 s at 20 Hz.
 const TICKS: usize = 60;
-
-/// Local timer interrupts of `cpu` so far.
-fn timer_interrupts(cpu: usize) -> anyhow::Result<u64> {
-    let text = fs::read_to_string("/proc/interrupts")?;
-    let line = text.lines().find(|line| line.trim_start().starts_with("LOC:")).context("no LOC in /proc/interrupts")?;
-    Ok(line.split_whitespace().nth(1 + cpu).context("a CPU")?.parse()?)
-}
 
 fn a_busy_process_on_a_tickless_cpu_is_seen_to_run_in_every_interval() -> Outcome {
     let tickless = fs::read_to_string("/sys/devices/system/cpu/nohz_full").unwrap_or_default();
@@ -51,12 +45,12 @@ fn a_busy_process_on_a_tickless_cpu_is_seen_to_run_in_every_interval() -> Outcom
     while records.len() < 20 + TICKS {
         records.extend(samples.wait()?.into_iter().filter(|record| !record.flags.contains(Flags::FIRST)));
     }
-    let before = timer_interrupts(1)?;
+    let before = interrupts::local_timers()?[1];
     let mut later = vec![];
     while later.len() < TICKS {
         later.extend(samples.wait()?);
     }
-    let interrupts = timer_interrupts(1)? - before;
+    let interrupts = interrupts::local_timers()?[1] - before;
     let (first, last) = (later[0], later[later.len() - 1]);
     let seconds = (last.time_ns - first.time_ns) as f64 / 1e9;
     println!("    {interrupts} timer interrupts of its CPU in {seconds:.1} s");

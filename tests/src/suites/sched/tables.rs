@@ -3,6 +3,7 @@
 //! What the views show live, against what was planted and what the kernel counts.
 
 use super::{interrupted, nothing_lost, planted_wait, rows, sched, tracing, BUSY};
+use crate::interrupts;
 use crate::programs::{directory, number};
 use crate::test::{Outcome, Skip};
 use crate::tests;
@@ -175,7 +176,8 @@ fn a_planted_wait_is_found_with_its_cause() -> Outcome {
     let ns = number(&wait["wait_ns"])?;
     ensure!(ns >= 79_000_000, "{wait}");
     ensure!(wait["cpu"] == 0 && wait["from"] == "wake-up", "{wait}");
-    ensure!(number(&wait["instead_ns"])? * 10 >= ns * 9, "{wait}");
+    // As long as was planted. The rest of the wait is the machine's.
+    ensure!(number(&wait["instead_ns"])? >= 79_000_000, "{wait}");
     ensure!(rows(&text, "meanwhile")?.iter().any(|row| row["rank"] == "rt 50"), "{text}");
     nothing_lost(&text)?;
     drop(victim);
@@ -213,6 +215,7 @@ fn time_in_timer_interrupts_is_told_of_the_process_that_they_interrupt() -> Outc
     let module = Module::load("")?;
     let mut child = loaded_with_timers()?;
     child.wait_done()?;
+    let interrupts_before = interrupts::local_timers()?;
     let pid = u64::from(child.pid().unsigned_abs());
     let name = fs::read_to_string(format!("/proc/{pid}/comm"))?;
     let watch = tracing(&format!("watch --json {}", name.trim()))?;
@@ -220,6 +223,10 @@ fn time_in_timer_interrupts_is_told_of_the_process_that_they_interrupt() -> Outc
     child.wait_done()?;
     kernel::wait_until_asleep(child.pid())?;
     let text = interrupted(watch)?;
+    if interrupts::local_timers()? == interrupts_before {
+        // Where the kernel could not calibrate it, on a host that was too busy, another timer's interrupts take its place.
+        return Err(Skip("the local timer is not used").into());
+    }
     let mine: Vec<Value> = rows(&text, "watch")?.into_iter().filter(|row| row["pid"] == pid).collect();
     let sum = |column: &str| mine.iter().map(|row| number(&row[column])).sum::<Result<u64>>();
     // How much it is depends on the machine; the tick is part of it.
