@@ -5,6 +5,7 @@
 mod clock;
 mod filters;
 mod histories;
+mod interrupts;
 mod oracles;
 mod planted;
 mod sessions;
@@ -17,6 +18,7 @@ pub fn tests() -> Vec<Test> {
     [
         sessions::tests(),
         oracles::tests(),
+        interrupts::tests(),
         clock::tests(),
         planted::tests(),
         filters::tests(),
