@@ -45,6 +45,9 @@ enum Command {
         /// The files to read
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Where to take what none of them measured
+        #[arg(long, value_name = "FILE")]
+        base: Option<PathBuf>,
     },
     /// Draw the cost of a tick (bench-sampling), of a whole profiler (bench-machine), to the profiled program
     /// (bench-profiled), and how late samples are (bench-lateness), each as SVG and PNG
@@ -144,7 +147,7 @@ fn run(command: Command) -> Result<()> {
             measure::plot::measure(&plot, &mut report)?;
             Ok(report.write(&into)?)
         }
-        Command::Merge { out, files } => bench::host::merge(&out, &files),
+        Command::Merge { out, files, base } => bench::host::merge(&out, &files, base.as_deref()),
         Command::Figures { file, output } => {
             print!("{}", bench::draw::draw(&file, output.as_deref())?);
             Ok(())

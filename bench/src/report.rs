@@ -49,8 +49,10 @@ pub enum Section {
     Lateness,
     /// Drawing; the parameter is the number of samples.
     Plot,
-    /// What a context switch and a wake-up pay for being recorded; the parameter is the number of CPUs that they take.
+    /// What a context switch and a wake-up pay for being recorded, both on one CPU.
     Tracing,
+    /// What two switches and a wake-up pay for being recorded: those by which one CPU hands over to another.
+    TracingBetween,
     /// What a page fault pays for being recorded.
     Faults,
     /// The writer's cost against busy CPUs; the parameter is the number of virtual CPUs.
@@ -208,6 +210,27 @@ impl Report {
         fs::write(path, text).map_err(|why| Error::Io { path: path.to_owned(), why })
     }
 
+    /// Adds from `base` what this report has no figures of at all: of a section, by a clock.
+    pub fn complete(&mut self, base: Self) {
+        let rows = self.rows.iter().map(|row| (row.section, row.clock));
+        let measured: HashSet<_> = rows.chain(self.distributions.iter().map(|of| (of.section, of.clock))).collect();
+        self.rows.extend(base.rows.into_iter().filter(|row| !measured.contains(&(row.section, row.clock))));
+        let distributions = base.distributions.into_iter();
+        self.distributions.extend(distributions.filter(|of| !measured.contains(&(of.section, of.clock))));
+        self.add_versions(base.versions);
+    }
+
+    /// Where two versions of the same thing are named, both are kept.
+    fn add_versions(&mut self, versions: BTreeMap<String, String>) {
+        for (name, version) in versions {
+            let known = self.versions.entry(name).or_insert_with(|| version.clone());
+            if !known.split("; ").any(|known| known == version) {
+                known.push_str("; ");
+                known.push_str(&version);
+            }
+        }
+    }
+
     /// Several reports as one, in their order. Where they name different versions of the same thing, all are kept.
     ///
     /// # Errors
@@ -215,13 +238,7 @@ impl Report {
     pub fn merge(reports: impl IntoIterator<Item = Self>) -> Result<Self, Error> {
         let mut all = Self { format: FORMAT.to_owned(), ..Self::default() };
         for report in reports {
-            for (name, version) in report.versions {
-                let known = all.versions.entry(name).or_insert_with(|| version.clone());
-                if !known.split("; ").any(|known| known == version) {
-                    known.push_str("; ");
-                    known.push_str(&version);
-                }
-            }
+            all.add_versions(report.versions);
             all.rows.extend(report.rows);
             all.distributions.extend(report.distributions);
         }

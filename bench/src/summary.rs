@@ -28,7 +28,6 @@ const REST: &str = "per process and tick";
 const BUSY: &str = "per process and tick, busy";
 const BUSY_DELAYS: &str = "per process and tick, busy, delays counted";
 const CPU: &str = "CPU for 1,000 processes at 20 Hz";
-const ONE_CPU: &[f64] = &[1.0];
 
 /// Figures of a subject: one for each pair of a quantity and a parameter.
 struct Figures {
@@ -151,7 +150,7 @@ const LINES: &[Line] = &[
         mp3: of(
             Section::Tracing,
             MP3,
-            ONE_CPU,
+            &[],
             &["added to a switch", "added to a wake-up", "added to a switch and its wake-up"],
         ),
         others: &[
@@ -160,7 +159,7 @@ const LINES: &[Line] = &[
                 of(
                     Section::Tracing,
                     "BPF ring buffer",
-                    ONE_CPU,
+                    &[],
                     &["added to a switch", "added to a wake-up", "added to a switch and its wake-up"],
                 ),
             ),
@@ -169,28 +168,28 @@ const LINES: &[Line] = &[
                 of(
                     Section::Tracing,
                     "ftrace's ring",
-                    ONE_CPU,
+                    &[],
                     &["added to a switch", "added to a wake-up", "added to a switch and its wake-up"],
                 ),
             ),
             (
                 "`perf stat`, counting switches",
-                of(Section::Tracing, "perf stat -e sched:sched_switch", ONE_CPU, &["added to a switch"]),
+                of(Section::Tracing, "perf stat -e sched:sched_switch", &[], &["added to a switch"]),
             ),
-            ("BPF, counting switches", of(Section::Tracing, "BPF, counting", ONE_CPU, &["added to a switch"])),
+            ("BPF, counting switches", of(Section::Tracing, "BPF, counting", &[], &["added to a switch"])),
         ],
     },
     Line {
         what: "Both, with what stores them, instructions",
-        mp3: of(Section::Tracing, "mp3, sched record", ONE_CPU, &["added to a switch and its wake-up"]),
+        mp3: of(Section::Tracing, "mp3, sched record", &[], &["added to a switch and its wake-up"]),
         others: &[(
             "`perf sched record`",
-            of(Section::Tracing, "perf sched record", ONE_CPU, &["added to a switch and its wake-up"]),
+            of(Section::Tracing, "perf sched record", &[], &["added to a switch and its wake-up"]),
         )],
     },
     Line {
         what: "Loaded, nothing traced: added to a switch and its wake-up",
-        mp3: of(Section::Tracing, "mp3, loaded and off", ONE_CPU, &["added to a switch and its wake-up"]),
+        mp3: of(Section::Tracing, "mp3, loaded and off", &[], &["added to a switch and its wake-up"]),
         others: &[],
     },
     Line {

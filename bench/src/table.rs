@@ -51,6 +51,7 @@ fn title(section: Section) -> &'static str {
         Section::Lateness => "How late samples are",
         Section::Plot => "Drawing",
         Section::Tracing => "What a context switch and a wake-up pay for being recorded",
+        Section::TracingBetween => "What a hand-over between two CPUs pays for being recorded",
         Section::Faults => "What a page fault pays for being recorded",
         Section::Scaling => "The sampler's cost against busy CPUs",
     }
@@ -64,8 +65,12 @@ pub fn parameter(section: Section) -> &'static str {
         Section::Memory => "minutes",
         Section::Plot => "samples",
         Section::Scaling => "virtual CPUs",
-        Section::Tracing => "CPUs",
-        Section::Idle | Section::Reading | Section::Lateness | Section::Faults => "parameter",
+        Section::Idle
+        | Section::Reading
+        | Section::Lateness
+        | Section::Tracing
+        | Section::TracingBetween
+        | Section::Faults => "parameter",
     }
 }
 

@@ -2,6 +2,9 @@
 
 //! What a context switch and a wake-up pay for being recorded: two processes that hand a byte to and fro, under each tracer,
 //! and under none before and after.
+//!
+//! On one CPU a hand-over is one of each. Between two it is one wake-up and two switches: on one CPU the idle task comes, and on
+//! the other it leaves.
 
 use super::{median, MP3};
 use crate::clock;
@@ -22,6 +25,8 @@ use testkit::tracing::{Ask, Tracing};
 
 /// Hand-overs in a run.
 const HANDOVERS: u32 = 4_000;
+/// The same where a program reads what was recorded: it does so several times in a run of so many.
+const READ_HANDOVERS: u32 = 40_000;
 /// Runs that count. The first of each subject does not.
 const RUNS: usize = 5;
 /// Hand-overs a second, while a recording is written.
@@ -33,40 +38,63 @@ const SWITCH: Kinds = Kinds::NONE.with(Kind::Switch);
 const WAKING: Kinds = Kinds::NONE.with(Kind::Waking);
 const BOTH: Kinds = SWITCH.with(Kind::Waking);
 
-const OF_SWITCH: &str = "added to a switch";
-const OF_WAKING: &str = "added to a wake-up";
-const OF_BOTH: &str = "added to a switch and its wake-up";
+/// What of a hand-over is recorded.
+#[derive(Clone, Copy)]
+enum Of {
+    Switch,
+    Waking,
+    Both,
+}
+use Of::{Both, Switch, Waking};
+
+impl Of {
+    /// What a figure of a section is of.
+    fn quantity(self, section: Section) -> &'static str {
+        match (self, section == Section::TracingBetween) {
+            (Switch, false) => "added to a switch",
+            (Waking, false) => "added to a wake-up",
+            (Both, false) => "added to a switch and its wake-up",
+            (Switch, true) => "added to two switches",
+            (Waking, true) => "added to a wake-up",
+            (Both, true) => "added to two switches and a wake-up",
+        }
+    }
+}
 
 /// What records, until it is dropped.
 type Tracer = Box<dyn Any>;
 
 /// Who, what of, and how it is started.
-type Subject = (&'static str, &'static str, fn() -> Result<Tracer>);
+type Subject = (&'static str, Of, fn() -> Result<Tracer>);
 
 /// All of them.
 const SUBJECTS: &[Subject] = &[
-    ("mp3, loaded and off", OF_BOTH, || Ok(Box::new(Module::load("")?))),
-    (MP3, OF_SWITCH, || recording(SWITCH)),
-    (MP3, OF_WAKING, || recording(WAKING)),
-    (MP3, OF_BOTH, || recording(BOTH)),
-    ("mp3, with a reader", OF_BOTH, || reading(BOTH)),
-    ("mp3, sched record", OF_BOTH, || Ok(Box::new(sched_record()?))),
-    ("BPF, counting", OF_SWITCH, || Ok(Box::new(Object::load("count", true)?))),
-    ("BPF ring buffer", OF_SWITCH, || Ok(Box::new(Object::load("switch", true)?))),
-    ("BPF ring buffer", OF_WAKING, || Ok(Box::new(Object::load("waking", true)?))),
-    ("BPF ring buffer", OF_BOTH, || Ok(Box::new(Object::load("events", true)?))),
-    ("BPF ring buffer, with a reader", OF_BOTH, || Ok(Box::new(bpf_reading()?))),
-    ("ftrace's ring", OF_SWITCH, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch"])?))),
-    ("ftrace's ring", OF_WAKING, || Ok(Box::new(ftrace::Events::record(&["sched/sched_waking"])?))),
-    ("ftrace's ring", OF_BOTH, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch", "sched/sched_waking"])?))),
-    ("perf stat -e sched:sched_switch", OF_SWITCH, || Ok(Box::new(tools::perf_stat_all("sched:sched_switch")?))),
-    ("bpftrace, counting", OF_SWITCH, || {
+    ("mp3, loaded and off", Both, || Ok(Box::new(Module::load("")?))),
+    (MP3, Switch, || recording(SWITCH)),
+    (MP3, Waking, || recording(WAKING)),
+    (MP3, Both, || recording(BOTH)),
+    ("mp3, with a reader", Both, || reading(BOTH)),
+    ("mp3, sched record", Both, || Ok(Box::new(sched_record()?))),
+    ("BPF, counting", Switch, || Ok(Box::new(Object::load("count", true)?))),
+    ("BPF ring buffer", Switch, || Ok(Box::new(Object::load("switch", true)?))),
+    ("BPF ring buffer", Waking, || Ok(Box::new(Object::load("waking", true)?))),
+    ("BPF ring buffer", Both, || Ok(Box::new(Object::load("events", true)?))),
+    ("BPF ring buffer, with a reader", Both, || Ok(Box::new(bpf_reading()?))),
+    ("ftrace's ring", Switch, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch"])?))),
+    ("ftrace's ring", Waking, || Ok(Box::new(ftrace::Events::record(&["sched/sched_waking"])?))),
+    ("ftrace's ring", Both, || Ok(Box::new(ftrace::Events::record(&["sched/sched_switch", "sched/sched_waking"])?))),
+    ("perf stat -e sched:sched_switch", Switch, || Ok(Box::new(tools::perf_stat_all("sched:sched_switch")?))),
+    ("bpftrace, counting", Switch, || {
         Ok(Box::new(tools::bpftrace(
             "BEGIN { printf(\"begun\\n\"); } tracepoint:sched:sched_switch { @[cpu] = count(); }",
         )?))
     }),
-    ("perf sched record", OF_BOTH, || Ok(Box::new(tools::perf_sched_record()?))),
+    ("perf sched record", Both, || Ok(Box::new(tools::perf_sched_record()?))),
 ];
+
+/// Those with a program that reads what was recorded, now and then.
+const READ: [&str; 4] =
+    ["mp3, with a reader", "mp3, sched record", "BPF ring buffer, with a reader", "perf sched record"];
 
 /// The module, and a session that records.
 fn recording(kinds: Kinds) -> Result<Tracer> {
@@ -125,14 +153,14 @@ pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
     let cpus = std::thread::available_parallelism()?.get();
     let mut pair = Pair::new(cpus - 1)?;
     let unit = clock::unit(clock);
-    let parameter = Some(cpus as f64);
+    let section = if cpus == 1 { Section::Tracing } else { Section::TracingBetween };
     let row = |subject: &str, quantity: &str, unit: &str, clock: Clock, values: &[f64]| {
-        Row::of(Section::Tracing, subject, parameter, quantity, unit, clock, values)
+        Row::of(section, subject, None, quantity, unit, clock, values)
     };
 
     let mut before = pair.cost(RUNS, HANDOVERS)?;
     report.rows.push(row("no tracer", "a hand-over", unit, clock, &before));
-    for &(subject, quantity, start) in SUBJECTS.iter().filter(|(subject, ..)| subject.contains(only)) {
+    for &(subject, of, start) in SUBJECTS.iter().filter(|(subject, ..)| subject.contains(only)) {
         let tracer = match start() {
             Ok(tracer) => tracer,
             Err(error) => {
@@ -140,7 +168,8 @@ pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
                 continue;
             }
         };
-        let with = pair.cost(RUNS, HANDOVERS)?;
+        let handovers = if READ.contains(&subject) { READ_HANDOVERS } else { HANDOVERS };
+        let with = pair.cost(RUNS, handovers)?;
         drop(tracer);
         let after = pair.cost(RUNS, HANDOVERS)?;
         let base = f64::midpoint(median(&before), median(&after));
@@ -152,7 +181,7 @@ pub fn measure(clock: Clock, only: &str, report: &mut Report) -> Result<()> {
             median(&after)
         );
         let added: Vec<f64> = with.iter().map(|taken| taken - base).collect();
-        report.rows.push(row(subject, quantity, unit, clock, &added));
+        report.rows.push(row(subject, of.quantity(section), unit, clock, &added));
         before = after;
     }
     // Between two CPUs a hand-over is an interrupt as well, and there are not so many in a second.
