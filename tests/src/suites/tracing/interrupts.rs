@@ -3,15 +3,19 @@
 //! Time in interrupts.
 
 use super::oracles::pin;
-use crate::test::Outcome;
+use crate::test::{Outcome, Skip};
 use crate::tests;
-use abi::events::{Event, Kinds};
-use anyhow::{ensure, Result};
+use abi::events::{Event, Irq, IrqClass, Kind, Kinds};
+use anyhow::{ensure, Context, Result};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::net::UdpSocket;
+use std::time::Duration;
 use testkit::child::Child;
 use testkit::module::Module;
-use testkit::tracing::{Ask, Tracing};
+use testkit::tracing::{Ask, Happened, Ring, Tracing};
 
-tests![interrupts_take_what_a_busy_loop_is_missing];
+tests![interrupts_take_what_a_busy_loop_is_missing, interrupts_take_no_time_of_others_inside_of_them,];
 
 /// What entering and leaving an interrupt and recording it takes at most, where the clock counts instructions, ns.
 const AROUND_AN_INTERRUPT_NS: u64 = 5_000;
@@ -27,10 +31,6 @@ struct Missing {
 
 /// Looks at the clock for 160 ms, while `timers` timers expire, 10 at the same time, once a millisecond.
 fn busy_loop(timers: u64) -> Missing {
-    use nix::sys::time::TimeSpec;
-    use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-    use std::time::Duration;
-
     let read = |clock| Duration::from(nix::time::clock_gettime(clock).expect("a clock"));
     let now = || read(nix::time::ClockId::CLOCK_BOOTTIME).as_nanos() as u64;
     let first = read(nix::time::ClockId::CLOCK_MONOTONIC) + Duration::from_millis(40);
@@ -65,9 +65,7 @@ fn interrupts_take_what_a_busy_loop_is_missing() -> Outcome {
             let parameter = libc::sched_param { sched_priority: 99 };
             // SAFETY: The parameter is a local.
             assert_eq!(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameter) }, 0);
-            let all = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
-            // SAFETY: As above.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &all) }, 0);
+            allow_many_files().expect("a limit");
             parent.done();
             parent.wait();
             let Missing { window: [begun, ended], lost_ns } = busy_loop(timers);
@@ -108,5 +106,138 @@ fn interrupts_take_what_a_busy_loop_is_missing() -> Outcome {
         child.go()?;
         child.wait()?;
     }
+    Ok(())
+}
+
+/// Lets this process have as many timers and sockets as the tests here take.
+fn allow_many_files() -> Result<()> {
+    use nix::sys::resource::{setrlimit, Resource};
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, 4096, 4096)?)
+}
+
+/// Sockets that a packet goes to, all of them in one softirq.
+const RECEIVERS: usize = 1_000;
+/// Timers that expire in one interrupt.
+const TIMERS: usize = 64;
+/// How long after they are set the timers expire: from 20 us on, each time a fifth later, up to half a second. On a machine of
+/// any speed, some of these moments lie in the softirq.
+const DELAYS: u32 = 56;
+const SWEEPS: u32 = 3;
+/// Packets before the others, for which the kernel makes what it keeps.
+const WARM_UP: usize = 3;
+/// NET_RX, a line of `/proc/softirqs`.
+const RECEIVING: u16 = 3;
+
+/// This machine's sockets for `port`, which never have room for a packet.
+fn receivers(port: u16) -> Result<Vec<UdpSocket>> {
+    use nix::sys::socket::{bind, setsockopt, socket, sockopt, AddressFamily, SockFlag, SockType, SockaddrIn};
+    use std::os::fd::AsRawFd;
+
+    let receiver = |_| {
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        setsockopt(&socket, sockopt::RcvBuf, &1)?;
+        bind(socket.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port))?;
+        Ok(UdpSocket::from(socket))
+    };
+    (0..RECEIVERS).map(receiver).collect()
+}
+
+/// Sends packets to [`RECEIVERS`] sockets each, while [`TIMERS`] timers expire sooner or later after each is sent.
+fn be_interrupted_while_sending() -> Result<()> {
+    const PORT: u16 = 4711;
+    let all = receivers(PORT)?;
+    let sender = UdpSocket::bind("127.0.0.1:0")?;
+    sender.set_broadcast(true)?;
+    let timers = (0..TIMERS).map(|_| TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::empty()));
+    let timers = timers.collect::<Result<Vec<_>, _>>()?;
+    let send = || sender.send_to(&[0; 8], ("127.255.255.255", PORT));
+    for _ in 0..WARM_UP {
+        send()?;
+    }
+    for _ in 0..SWEEPS {
+        let mut delay = Duration::from_micros(20);
+        for _ in 0..DELAYS {
+            let when = Duration::from(nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?) + delay;
+            for timer in &timers {
+                let when = Expiration::OneShot(TimeSpec::from(when));
+                timer.set(when, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            }
+            send()?;
+            delay = delay * 6 / 5;
+        }
+    }
+    drop(all);
+    Ok(())
+}
+
+/// An interrupt with those directly inside of it.
+struct Nest {
+    irq: Irq,
+    inside: Vec<Irq>,
+}
+
+/// The interrupts of a CPU. Their records come in the order of their ends, so those inside of one come before it.
+fn nests(ring: &mut Ring) -> Result<Vec<Nest>> {
+    let (mut nests, mut closed): (_, Vec<(u64, Irq)>) = (vec![], vec![]);
+    for Happened { ns, event, .. } in ring.read()? {
+        let Event::Irq(irq) = event else { continue };
+        let began = ns - irq.duration_ns;
+        let first_inside = closed.iter().rposition(|&(before, _)| before < began).map_or(0, |outside| outside + 1);
+        let inside = closed.drain(first_inside..).map(|(_, irq)| irq).collect();
+        closed.push((began, irq));
+        nests.push(Nest { irq, inside });
+    }
+    Ok(nests)
+}
+
+fn interrupts_take_no_time_of_others_inside_of_them() -> Outcome {
+    if std::fs::read_to_string("/proc/version")?.contains("PREEMPT_RT") {
+        return Err(Skip("with PREEMPT_RT, softirqs are preempted by threads, and not only by interrupts").into());
+    }
+    let _module = Module::load("")?;
+    let mut child = Child::spawn(|parent| {
+        pin(0).expect("CPU 0");
+        allow_many_files().expect("a limit");
+        parent.wait();
+        be_interrupted_while_sending().expect("packets");
+        parent.done();
+        parent.wait();
+    })?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::NONE.with(Kind::Irq)))?;
+    child.go()?;
+    child.wait_done()?;
+    tracing.stop()?;
+    let mut all = vec![];
+    for ring in &mut tracing.rings {
+        all.extend(nests(ring)?);
+    }
+    ensure!(tracing.lost() == 0, "{} lost", tracing.lost());
+    for Nest { irq, inside } in &all {
+        let sum: u64 = inside.iter().map(|irq| irq.duration_ns).sum();
+        ensure!(irq.nested_ns == sum, "{irq:?} has {sum} ns of others inside: {inside:?}");
+    }
+
+    // Each packet is the same work, with others inside of it or without.
+    let is_packet = |irq: &Irq| irq.class == IrqClass::Soft && irq.number == RECEIVING && irq.tid == child.pid() as u32;
+    let packets: Vec<&Nest> = all.iter().filter(|nest| is_packet(&nest.irq)).skip(WARM_UP).collect();
+    let undisturbed = || packets.iter().filter(|nest| nest.inside.is_empty()).map(|nest| nest.irq.own_ns());
+    let disturbed: Vec<_> = packets.iter().filter(|nest| !nest.inside.is_empty()).collect();
+    let (least, most) = undisturbed().min().zip(undisturbed().max()).context("each packet was interrupted")?;
+    let longest = disturbed.iter().map(|nest| nest.irq.nested_ns).max().context("no packet was interrupted")?;
+    println!(
+        "    {} packets of {least} to {most} ns, {} more with up to {longest} ns of other interrupts inside",
+        packets.len() - disturbed.len(),
+        disturbed.len()
+    );
+    if std::env::var_os("MP3_EXACT_CLOCK").is_some() {
+        for Nest { irq, inside } in disturbed {
+            let around = AROUND_AN_INTERRUPT_NS * inside.len() as u64;
+            ensure!((least..most + around).contains(&irq.own_ns()), "{irq:?} took {} ns: {inside:?}", irq.own_ns());
+        }
+        ensure!(longest > 2 * AROUND_AN_INTERRUPT_NS, "an interrupt of {longest} ns would not be noticed");
+    }
+    child.go()?;
+    child.wait()?;
     Ok(())
 }

@@ -170,12 +170,33 @@ fn switches_of_the_machine() -> Result<u64> {
     Ok(line.parse()?)
 }
 
+/// What `ctxt` can have been when a session began: from the first to the second.
+#[derive(Debug)]
+pub(super) struct Base(u64, u64);
+
+impl Base {
+    pub(super) const UNKNOWN: Base = Base(0, u64::MAX);
+
+    /// Narrows it down by what `ctxt` and the session's counts are now. No two looks may contradict each other.
+    ///
+    /// `ctxt` is read between two reads of the counts: it lies between them, less what was counted before the start. A CPU
+    /// counts its switch before the probe is called: so one a CPU may be in one sum and not yet in the other.
+    pub(super) fn narrow(&mut self, tracing: &Tracing) -> Result<()> {
+        let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.context("CPUs")? as u64;
+        let before = tracing.counts().switches;
+        let ctxt = switches_of_the_machine()?;
+        let after = tracing.counts().switches;
+        *self = Base(self.0.max(ctxt.saturating_sub(after + cpus - 1)), self.1.min(ctxt - before));
+        ensure!(self.0 <= self.1, "ctxt at the start was from {} to {}", self.0, self.1);
+        Ok(())
+    }
+}
+
 fn the_counts_are_the_machines_context_switches() -> Outcome {
     let _module = Module::load("")?;
-    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.context("CPUs")? as u64;
     // A ring so small that nearly everything is lost: the counts are not.
     let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SWITCHES).records(256))?;
-    let mut base = None;
+    let mut base = Base::UNKNOWN;
     let mut children = (0..4)
         .map(|_| {
             Child::spawn(|parent| {
@@ -191,18 +212,10 @@ fn the_counts_are_the_machines_context_switches() -> Outcome {
     for _ in 0..100 {
         children.iter_mut().try_for_each(Child::go)?;
         children.iter_mut().try_for_each(Child::wait_done)?;
-        // `ctxt` is read between two reads of the counts: it lies between them, less what was counted before the start. A
-        // CPU counts its switch before the probe is called: so one a CPU may be in one sum and not yet in the other.
-        let before = tracing.counts().switches;
-        let ctxt = switches_of_the_machine()?;
-        let after = tracing.counts().switches;
-        let (lowest, highest) = (ctxt.saturating_sub(after + cpus - 1), ctxt - before);
-        let (low, high) = base.unwrap_or((0, u64::MAX));
-        // Every read narrows down what `ctxt` was at the start, and no two may contradict each other.
-        let (low, high) = (lowest.max(low), highest.min(high));
-        ensure!(low <= high, "ctxt at the start was from {low} to {high}");
-        base = Some((low, high));
+        base.narrow(&tracing)?;
     }
+    // A machine with one CPU has not been idle yet.
+    std::thread::sleep(std::time::Duration::from_millis(20));
     let counts = tracing.counts();
     ensure!(counts.switches == counts.voluntary + counts.involuntary() + counts.from_idle);
     ensure!(counts.voluntary > 400 && counts.from_idle > 0, "{counts:?}");

@@ -2,8 +2,10 @@
 
 //! The tracer under load: sessions that come and go, CPUs that do, and storms of forks.
 //!
-//! Short by default; `MP3_TRACE_ROUNDS`, `MP3_TRACE_THREADS`, `MP3_TRACE_HOTPLUGS` and `MP3_TRACE_STORMS` make it long.
+//! Short by default; `MP3_TRACE_ROUNDS`, `MP3_TRACE_THREADS`, `MP3_TRACE_HOTPLUGS`, `MP3_TRACE_STORMS` and
+//! `MP3_TRACE_SWITCHES` make it long.
 
+use super::oracles::Base;
 use crate::test::{Outcome, Skip};
 use crate::tests;
 use abi::events::header::word as event_word;
@@ -29,6 +31,7 @@ tests![
     cpus_come_and_go_while_their_events_are_recorded within 300 + 20 * hotplugs().unwrap_or(0),
     a_cpu_that_was_not_there_at_the_start_gets_its_ring,
     a_storm_of_forks_is_followed_whole within 300 + 60 * storms().unwrap_or(0),
+    as_many_switches_as_the_machine_makes_are_read_or_counted within 600 + switches().unwrap_or(0) / 500,
     memory_comes_with_sessions_and_goes_with_them,
 ];
 
@@ -43,6 +46,11 @@ fn hotplugs() -> Result<u64> {
 
 fn storms() -> Result<u64> {
     options::number("MP3_TRACE_STORMS", 1)
+}
+
+/// How often each of two threads of a CPU gives it to the other.
+fn switches() -> Result<u64> {
+    options::number("MP3_TRACE_SWITCHES", 20_000)
 }
 
 fn limit() -> u64 {
@@ -333,6 +341,68 @@ fn storm() -> Result<()> {
     }
     ensure!(tracing.lost() == 0 && born.len() == 340, "{} were born", born.len());
     ensure!(dead.len() == 341 && born.is_subset(&dead), "{} died", dead.len());
+    Ok(())
+}
+
+/// Two threads on each CPU that give it to one another. They start when the barrier lets them.
+fn flood(yields: u64) -> Result<(Arc<Barrier>, Vec<std::thread::JoinHandle<()>>)> {
+    let cpus = std::thread::available_parallelism()?.get();
+    let barrier = Arc::new(Barrier::new(2 * cpus + 1));
+    let threads = (0..2 * cpus).map(|number| {
+        let barrier = barrier.clone();
+        std::thread::spawn(move || {
+            super::oracles::pin(number / 2).expect("a CPU");
+            barrier.wait();
+            (0..yields).for_each(|_| std::thread::yield_now());
+        })
+    });
+    let threads = threads.collect();
+    Ok((barrier, threads))
+}
+
+fn as_many_switches_as_the_machine_makes_are_read_or_counted() -> Outcome {
+    let _module = Module::load("")?;
+    let switches_alone = || Ask::for_kinds(Kinds::NONE.with(Kind::Switch));
+    for (what, ask) in [
+        ("the default ring", switches_alone()),
+        ("a small ring", switches_alone().records(256)),
+        ("a small ring that discards", switches_alone().records(256).mode(MODE_DISCARD)),
+    ] {
+        let (barrier, threads) = flood(switches()?)?;
+        let mut tracing = Tracing::start(ask)?;
+        let mut base = Base::UNKNOWN;
+        base.narrow(&tracing)?;
+        barrier.wait();
+        let (begun, already) = (std::time::Instant::now(), tracing.counts().switches);
+        let mut read = 0;
+        while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+            tracing.poll(nix::poll::PollTimeout::from(10_u8))?;
+            for ring in &mut tracing.rings {
+                read += ring.read_words()?.len() as u64;
+            }
+            tracing.set_positions()?;
+        }
+        let (seconds, made) = (begun.elapsed().as_secs_f64(), tracing.counts().switches - already);
+        base.narrow(&tracing)?;
+        tracing.stop()?;
+        for ring in &mut tracing.rings {
+            read += ring.read_words()?.len() as u64;
+            // Each switch has its place in the ring, or there was none and it was dropped.
+            let (reserved, counts) = (ring.word(word::RESERVED), ring.counts());
+            ensure!(reserved == ring.word(word::COMMITTED) && reserved == ring.reader.position());
+            ensure!(reserved + counts.dropped == counts.switches, "{reserved} records: {counts:?}");
+        }
+        let (counts, lost) = (tracing.counts(), tracing.lost());
+        ensure!(read + lost + counts.dropped == counts.switches, "{read} read, {lost} lost: {counts:?}");
+        println!(
+            "    {what}: {made} switches, {:.0} a second; {read} read, {lost} overwritten, {} dropped",
+            made as f64 / seconds,
+            counts.dropped
+        );
+        for thread in threads {
+            ensure!(thread.join().is_ok(), "a thread failed");
+        }
+    }
     Ok(())
 }
 
