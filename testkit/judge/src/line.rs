@@ -47,4 +47,14 @@ mod tests {
         }
         assert_eq!(text("[1.0] [mp3] text"), "[mp3] text");
     }
+
+    #[test]
+    fn a_level_and_a_caller_have_numbers() {
+        for line in ["<>[1.0] text", "<x>[1.0] text", "<6x>[1.0] text"] {
+            assert_eq!(text(line), line);
+        }
+        for rest in ["[T] text", "[Tx] text", "[T1x] text", "[X1] text"] {
+            assert_eq!(text(&format!("[1.0] {rest}")), rest);
+        }
+    }
 }

@@ -65,6 +65,7 @@ mod tests {
     fn the_excerpt_begins_at_the_first_bad_line() {
         let log = "one\ntwo\nthree\nWARNING: x\nfive\nBUG: y\nseven";
         let verdict = Verdict::of(log.lines());
+        assert!(verdict.has(Severity::Warning) && verdict.has(Severity::Fatal));
         assert_eq!(verdict.excerpt(Severity::Warning, 1, 3).unwrap(), "three\nWARNING: x\nfive");
         assert_eq!(verdict.excerpt(Severity::Fatal, 0, 10).unwrap(), "BUG: y\nseven");
         assert_eq!(verdict.excerpt(Severity::Warning, 100, 2).unwrap(), "one\ntwo");

@@ -290,8 +290,45 @@ mod tests {
     #[test]
     fn our_name_behind_the_traces_is_not_a_frame() {
         let log = log("write", "one+0x1/0x2", "read", "other+0x1/0x2")
-            .replace("7.2.12+mp3-kcsan", "7.2.12\n[   12.3] Modules linked in: x+0x1/0x2 [mp3]");
+            .replace("7.2.12+mp3-kcsan", "7.2.12\n[   12.3]  x+0x1/0x2 [mp3]");
+        // Each of the two lines ends the traces.
+        for ends in ["value changed", "Reported by"] {
+            let lines: String =
+                log.lines().filter(|line| !line.contains(ends)).map(|line| format!("{line}\n")).collect();
+            assert_eq!(judged(&lines).1, Races { kernels: 1, ..Races::default() }, "without {ends}");
+        }
         assert_eq!(judged(&log).1, Races { kernels: 1, ..Races::default() });
+    }
+
+    #[test]
+    fn lines_of_an_access_and_of_a_frame_are_whole() {
+        assert_eq!(access_kind("read-write to 0xff of 8 bytes by task 1 on cpu 10:"), Some("read-write"));
+        for line in [
+            "write to 0xff on cpu 1:",
+            "write to 0xff of 8 bytes by task 1 on cpu :",
+            "write to 0xff of 8 bytes by task 1 on cpu one:",
+            "write to 0xff of 8 bytes by task 1 on cpu 1",
+        ] {
+            assert_eq!(access_kind(line), None, "{line}");
+        }
+        assert_eq!(frame(" one+0x1/0x2 [mp3]"), Some("one"));
+        for line in ["one+0x1/0x2", " +0x1/0x2", " two words+0x1/0x2", " one"] {
+            assert_eq!(frame(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_writers_has_names_and_comments() {
+        let meant = Meant::parse("# why\n__account_time  utime\ntick stime\n  indented\n\n");
+        assert_eq!(meant.writers, ["__account_time", "tick"]);
+    }
+
+    #[test]
+    fn two_signs_are_no_rule() {
+        let race = log("write", "one+0x1/0x2", "read", "other+0x1/0x2");
+        assert_eq!(judged(&race.replace(&"=".repeat(66), "===")).1.kernels, 1);
+        let log = race.replace(&"=".repeat(66), "==");
+        assert_eq!((judged(&log).0.len(), judged(&log).1), (18, Races::default()));
     }
 
     #[test]

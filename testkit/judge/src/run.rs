@@ -141,8 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_ends_in_silence_is_125() {
-        assert_eq!(judge(CLEAN, "tainted_before 0\n", Some([0, 0])).status, BROKE);
+    fn a_guest_that_ends_in_silence_is_125_with_the_end_of_its_log() {
+        let log: String = (0..30).map(|line| format!("line {line}\r\n")).collect();
+        let judgement = judge(&log, "tainted_before 0\n", Some([0, 0]));
+        assert_eq!(judgement.status, BROKE);
+        assert!(judgement.message.starts_with("line 10\nline 11\n"), "{judgement:?}");
+        assert!(judgement.message.contains("line 29\nrun: the guest ended before"), "{judgement:?}");
     }
 
     #[test]
@@ -167,8 +171,11 @@ mod tests {
 
     #[test]
     fn a_taint_flag_is_123_although_the_log_is_clean() {
-        let tainted = status("").replace("tainted 12288", "tainted 12800");
-        assert_eq!(judge(CLEAN, &tainted, Some([5, 0])).status, WARNED);
+        // Died, warned, a bad page.
+        for flag in [1 << 7, 1 << 9, 1 << 5] {
+            let tainted = status("").replace("tainted 12288", &format!("tainted {}", 12288 + flag));
+            assert_eq!(judge(CLEAN, &tainted, Some([5, 0])).status, WARNED, "{flag}");
+        }
     }
 
     #[test]
