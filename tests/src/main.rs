@@ -16,6 +16,7 @@ mod injection;
 mod interrupts;
 mod kmemleak;
 mod null_blk;
+mod offline;
 mod planted;
 mod process;
 mod process_vm;

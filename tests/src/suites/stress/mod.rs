@@ -5,6 +5,7 @@
 //! Short by default. `MP3_STRESS_ROUNDS`, `MP3_STRESS_SECONDS` and `MP3_STRESS_PROCESSES` make it long; `make stress` does.
 
 mod crowd;
+mod hotplug;
 mod pids;
 mod readers;
 mod reload;
@@ -12,6 +13,7 @@ mod rights;
 mod stall;
 
 use crowd::half_of_them_die_all_the_time;
+use hotplug::processes_are_sampled_while_cpus_come_and_go;
 use pids::a_reused_pid_is_another_process;
 use readers::readers_that_tear_stop_and_die_do_no_harm;
 use reload::reload_under_load;
@@ -25,6 +27,7 @@ crate::tests![
     a_stall_is_a_gap_and_no_burst within limit(),
     readers_that_tear_stop_and_die_do_no_harm within limit(),
     a_user_changes_nothing,
+    processes_are_sampled_while_cpus_come_and_go within limit(),
 ];
 
 /// Time for what is asked for and as much again, s. A value that is no number fails the test itself.

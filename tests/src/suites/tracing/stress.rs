@@ -6,7 +6,8 @@
 //! `MP3_TRACE_SWITCHES` make it long.
 
 use super::oracles::Base;
-use crate::test::{Outcome, Skip};
+use crate::offline::Offline;
+use crate::test::Outcome;
 use crate::tests;
 use abi::events::header::word as event_word;
 use abi::events::ioctl::{MODE_DISCARD, MODE_OVERWRITE};
@@ -208,31 +209,6 @@ fn thousands_of_threads_are_known_and_end_with_the_kernels_numbers() -> Outcome 
     ensure!(run_ns + 1_000 * threads as u64 >= reported, "{run_ns} ns in the records, {reported} by wait4");
     println!("    {threads} threads, {} events, {run_ns} ns of run time, {reported} by wait4", events.len());
     Ok(())
-}
-
-/// Takes a CPU away, or brings it back.
-fn set_online(cpu: u32, online: bool) -> Result<()> {
-    let path = format!("/sys/devices/system/cpu/cpu{cpu}/online");
-    Ok(std::fs::write(path, if online { "1" } else { "0" })?)
-}
-
-/// Brings it back when the test is over, however it ends.
-struct Offline(u32);
-
-impl Offline {
-    fn take(cpu: u32) -> Result<Self> {
-        if !std::path::Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}/online")).exists() {
-            return Err(Skip("there is no second CPU that can be taken away").into());
-        }
-        set_online(cpu, false)?;
-        Ok(Offline(cpu))
-    }
-}
-
-impl Drop for Offline {
-    fn drop(&mut self) {
-        let _ = set_online(self.0, true);
-    }
 }
 
 fn cpus_come_and_go_while_their_events_are_recorded() -> Outcome {
