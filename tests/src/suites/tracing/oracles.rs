@@ -164,7 +164,7 @@ fn a_snapshot_has_every_thread_and_its_numbers() -> Outcome {
 }
 
 /// `ctxt` of `/proc/stat`: context switches of all CPUs.
-fn switches_of_the_machine() -> Result<u64> {
+pub(super) fn switches_of_the_machine() -> Result<u64> {
     let stat = std::fs::read_to_string("/proc/stat")?;
     let line = stat.lines().find_map(|line| line.strip_prefix("ctxt ")).context("no ctxt")?;
     Ok(line.parse()?)

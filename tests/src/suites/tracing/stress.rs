@@ -5,7 +5,7 @@
 //! Short by default; `MP3_TRACE_ROUNDS`, `MP3_TRACE_THREADS`, `MP3_TRACE_HOTPLUGS`, `MP3_TRACE_STORMS` and
 //! `MP3_TRACE_SWITCHES` make it long.
 
-use super::oracles::Base;
+use super::oracles::{switches_of_the_machine, Base};
 use crate::offline::Offline;
 use crate::test::Outcome;
 use crate::tests;
@@ -32,6 +32,7 @@ tests![
     cpus_come_and_go_while_their_events_are_recorded within 300 + 20 * hotplugs().unwrap_or(0),
     a_cpu_that_was_not_there_at_the_start_gets_its_ring,
     a_storm_of_forks_is_followed_whole within 300 + 60 * storms().unwrap_or(0),
+    the_counts_of_one_cpu_are_the_machines_to_the_switch,
     as_many_switches_as_the_machine_makes_are_read_or_counted within 600 + switches().unwrap_or(0) / 500,
     memory_comes_with_sessions_and_goes_with_them,
 ];
@@ -270,6 +271,35 @@ fn a_cpu_that_was_not_there_at_the_start_gets_its_ring() -> Outcome {
         events.iter().filter(|happened| happened.cpu == 1 && matches!(happened.event, Event::Switch(_))).count();
     let ring = tracing.rings.iter().find(|ring| ring.cpu == 1);
     ensure!(ring.is_some_and(|ring| ring.counts().switches == on_it as u64), "{on_it} switches");
+    Ok(())
+}
+
+/// Gives this thread a policy and a real-time priority.
+fn set_policy(policy: i32, priority: i32) -> Result<()> {
+    let parameter = libc::sched_param { sched_priority: priority };
+    // SAFETY: The parameter is a local.
+    ensure!(unsafe { libc::sched_setscheduler(0, policy, &parameter) } == 0, "policy {policy}");
+    Ok(())
+}
+
+fn the_counts_of_one_cpu_are_the_machines_to_the_switch() -> Outcome {
+    let _module = Module::load("")?;
+    let cpus = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_CONF)?.unwrap_or(1) as usize;
+    let _others = (1..cpus).map(Offline::take).collect::<Result<Vec<_>>>()?;
+    let mut tracing = Tracing::start(Ask::for_kinds(Kinds::SWITCHES).records(256))?;
+    tracing.rings.retain(|ring| ring.cpu == 0);
+    let mut base = None;
+    for _ in 0..50 {
+        churn_on(0)?;
+        // Between the looks at the two counts, no other thread can have the only CPU.
+        set_policy(libc::SCHED_FIFO, 99)?;
+        let counted = tracing.counts().switches;
+        let before = switches_of_the_machine()? - counted;
+        ensure!(tracing.counts().switches == counted, "the CPU was given away");
+        set_policy(libc::SCHED_OTHER, 0)?;
+        ensure!(*base.get_or_insert(before) == before, "ctxt at the start was {base:?}, and is {before} now");
+    }
+    ensure!(tracing.counts().switches > 100, "{:?}", tracing.counts());
     Ok(())
 }
 
