@@ -5,7 +5,7 @@
 use crate::abi::command::Pid;
 use crate::abi::samples::{Encoded, Flags, SampleRecord, State, Totals};
 use crate::interval::Interval;
-use crate::process::{Process, ProcessKey, Registrar, Sample};
+use crate::process::{Effort, Process, ProcessKey, Registrar, Sample};
 use crate::users::User;
 use kernel::fs::File;
 use kernel::prelude::*;
@@ -48,7 +48,7 @@ impl Entry {
         registration: u64,
         rcu: &rcu::Guard,
     ) -> Result<Self> {
-        let sample = process.sample(rcu);
+        let sample = process.sample(Effort::Exact, rcu);
         if sample.dead {
             return Err(ESRCH);
         }
@@ -130,16 +130,18 @@ impl Entry {
             self.record.retain_flags(Flags::DELAYS);
             return None;
         }
-        Some(self.sample_anew(rcu))
+        Some(self.sample_anew(Effort::Bounded, rcu))
     }
 
     /// As [`Entry::sample`], also where nothing has changed.
-    pub(crate) fn sample_anew(&mut self, rcu: &rcu::Guard) -> Change {
-        let sample = self.process.sample(rcu);
+    #[inline(never)]
+    pub(crate) fn sample_anew(&mut self, effort: Effort, rcu: &rcu::Guard) -> Change {
+        let sample = self.process.sample(effort, rcu);
         self.update(&sample)
     }
 
     /// Has the record say what `sample` does.
+    #[inline(always)]
     fn update(&mut self, sample: &Sample) -> Change {
         let mut flags = if sample.has_delays { Flags::DELAYS } else { Flags::default() };
         if sample.exec_id != self.exec_id {

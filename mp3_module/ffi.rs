@@ -31,7 +31,7 @@ pub(crate) struct Delays {
 
 extern "C" {
     // shim.c
-    pub(crate) fn mp3_task_delays(task: *const bindings::task_struct, delays: *mut Delays) -> bool;
+    pub(crate) fn mp3_task_add_delays(task: *const bindings::task_struct, delays: *mut Delays);
     pub(crate) fn mp3_task_dumpable(task: *const bindings::task_struct) -> c_int;
     pub(crate) fn mp3_task_times_if_tickless(
         task: *mut bindings::task_struct,

@@ -22,7 +22,7 @@ use crate::follower::Follower;
 use crate::interval::Interval;
 use crate::memory::SharedMemory;
 use crate::params::Params;
-use crate::process::{quota_user, Process, Registrar};
+use crate::process::{quota_user, Effort, Process, Registrar};
 use crate::reclaim::Reclaim;
 use crate::registry::{Registry, Room, Vacancy};
 use crate::time::{self, Now};
@@ -333,7 +333,7 @@ impl Profiler {
 
         let now = Now::read();
         let tick = state.tick_of(&self.clock, now);
-        let change = entry.sample_anew(&rcu::read_lock());
+        let change = entry.sample_anew(Effort::Exact, &rcu::read_lock());
         state.interval.add(&change.interval);
         entry.record().add_flags(Flags::FINAL);
         state.push(&self.samples, entry.record(), tick, now);

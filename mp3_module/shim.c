@@ -14,23 +14,20 @@
 
 #include <trace/events/task.h>
 
-/* struct task_delay_info is opaque to the bindings. False where the kernel does not count for this task. */
-bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays)
+/* struct task_delay_info is opaque to the bindings. Adds nothing where the kernel does not count for this task. */
+void mp3_task_add_delays(const struct task_struct *task, struct mp3_delays *delays)
 {
 #ifdef CONFIG_TASK_DELAY_ACCT
 	const struct task_delay_info *info = READ_ONCE(task->delays);
 
 	if (!info)
-		return false;
-	delays->blkio = READ_ONCE(info->blkio_delay);
-	delays->swapin = READ_ONCE(info->swapin_delay);
-	delays->reclaim = READ_ONCE(info->freepages_delay);
-	delays->thrashing = READ_ONCE(info->thrashing_delay);
-	delays->compact = READ_ONCE(info->compact_delay);
-	delays->wpcopy = READ_ONCE(info->wpcopy_delay);
-	return true;
-#else
-	return false;
+		return;
+	delays->blkio += READ_ONCE(info->blkio_delay);
+	delays->swapin += READ_ONCE(info->swapin_delay);
+	delays->reclaim += READ_ONCE(info->freepages_delay);
+	delays->thrashing += READ_ONCE(info->thrashing_delay);
+	delays->compact += READ_ONCE(info->compact_delay);
+	delays->wpcopy += READ_ONCE(info->wpcopy_delay);
 #endif
 }
 

@@ -22,7 +22,7 @@ struct mp3_delays {
 	u64 wpcopy;
 };
 
-bool mp3_task_delays(const struct task_struct *task, struct mp3_delays *delays);
+void mp3_task_add_delays(const struct task_struct *task, struct mp3_delays *delays);
 int mp3_task_dumpable(const struct task_struct *task);
 bool mp3_task_times_if_tickless(struct task_struct *task, u64 *utime, u64 *stime);
 struct mm_struct *mp3_task_mm_grab(struct task_struct *task);

@@ -585,3 +585,146 @@ mod classic {
         check_record(Without::FenceRelease, LAP);
     }
 }
+
+mod moment {
+    use super::*;
+    use abi::samples::moment::{again, first, Sequence};
+    use loom::sync::atomic::{AtomicBool, AtomicU32};
+    use std::cell::Cell;
+
+    /// An ordering that is left out.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Left {
+        Nothing,
+        /// L1: no fence between the sequence and the look.
+        FenceBefore,
+        /// L2: no fence between the look and the sequence.
+        FenceAfter,
+        /// The thread that leaves: none between its first step and what it changes.
+        FenceOfFirstStep,
+        /// None between that and its last step.
+        FenceOfLastStep,
+    }
+
+    /// A group of two threads, one of which leaves. It has taken a fault before.
+    struct Group {
+        sequence: AtomicU32,
+        /// Faults of threads that are gone.
+        dead: AtomicU64,
+        is_other_listed: AtomicBool,
+        left: Left,
+    }
+
+    impl Group {
+        fn new(left: Left) -> Arc<Self> {
+            let (sequence, dead, is_other_listed) = (AtomicU32::new(0), AtomicU64::new(0), AtomicBool::new(true));
+            Arc::new(Group { sequence, dead, is_other_listed, left })
+        }
+
+        /// As the kernel does it in `__exit_signal()`, under a lock for writers.
+        fn leave(&self) {
+            self.sequence.store(1, Ordering::Relaxed);
+            if self.left != Left::FenceOfFirstStep {
+                fence(Ordering::Release);
+            }
+            self.dead.store(1, Ordering::Relaxed);
+            self.is_other_listed.store(false, Ordering::Relaxed);
+            if self.left != Left::FenceOfLastStep {
+                fence(Ordering::Release);
+            }
+            self.sequence.store(2, Ordering::Relaxed);
+        }
+
+        fn is_alone(&self) -> bool {
+            !self.is_other_listed.load(Ordering::Relaxed)
+        }
+    }
+
+    /// A reader of the group.
+    struct Look<'a> {
+        group: &'a Group,
+        /// The fences that it goes through, the last one first.
+        fences: Cell<&'static [Left]>,
+    }
+
+    impl Sequence for Look<'_> {
+        fn load_relaxed(&self) -> u32 {
+            self.group.sequence.load(Ordering::Relaxed)
+        }
+        fn fence_acquire(&self) {
+            let (this, before) = self.fences.get().split_last().expect("as many fences as are named");
+            self.fences.set(before);
+            if self.group.left != *this {
+                fence(Ordering::Acquire);
+            }
+        }
+    }
+
+    /// Runs `reader`, which says whether it found the remaining thread alone, beside the thread that leaves.
+    fn check_reader(left: Left, reader: fn(&Group) -> bool, must_find: bool) {
+        let found = Arc::new(Counter::default());
+        let in_model = found.clone();
+        check(None, move || {
+            let group = Group::new(left);
+            let other = {
+                let group = group.clone();
+                thread::spawn(move || group.leave())
+            };
+            in_model.add(usize::from(reader(&group)));
+            other.join().expect("it leaves");
+        });
+        assert!(!must_find || found.get() > 0);
+    }
+
+    /// A reader who has looked when there was one thread, before the other was born: with sequence 0.
+    fn again_after_one(group: &Group) -> bool {
+        let look = Look { group, fences: Cell::new(&[Left::FenceAfter]) };
+        let found = again(&look, 0, || group.is_alone().then_some(()));
+        assert!(found.is_none(), "a fault is missed");
+        false
+    }
+
+    /// A reader who has not looked before.
+    fn for_the_first_time(group: &Group) -> bool {
+        let look = Look { group, fences: Cell::new(&[Left::FenceAfter, Left::FenceBefore]) };
+        let found = first(&look, || group.is_alone().then(|| group.dead.load(Ordering::Relaxed)));
+        if let Some((sequence, dead)) = found {
+            assert_eq!((sequence, dead), (2, 1), "a fault is missed");
+        }
+        found.is_some()
+    }
+
+    #[test]
+    fn a_thread_that_leaves_between_two_looks_is_noticed() {
+        check_reader(Left::Nothing, again_after_one, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault is missed")]
+    fn not_without_the_fence_behind_the_look() {
+        check_reader(Left::FenceAfter, again_after_one, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault is missed")]
+    fn not_without_the_fence_of_the_first_step() {
+        check_reader(Left::FenceOfFirstStep, again_after_one, false);
+    }
+
+    #[test]
+    fn a_first_look_has_what_was_left_behind() {
+        check_reader(Left::Nothing, for_the_first_time, true);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault is missed")]
+    fn not_without_the_fence_before_the_look() {
+        check_reader(Left::FenceBefore, for_the_first_time, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault is missed")]
+    fn not_without_the_fence_of_the_last_step() {
+        check_reader(Left::FenceOfLastStep, for_the_first_time, false);
+    }
+}

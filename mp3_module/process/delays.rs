@@ -74,13 +74,30 @@ impl Delays {
     /// Of one thread. `is_counted` says whether the kernel counts more than the time waiting for a CPU.
     #[inline]
     pub(super) fn of(thread: Thread<'_>, is_counted: bool) -> Self {
-        let mut accounted = ffi::Delays::default();
+        let mut delays = Delays::default();
+        delays.add_of(thread, is_counted);
+        delays
+    }
+
+    /// Takes those of one thread instead; `is_counted` as above, and as before.
+    #[inline]
+    pub(super) fn renew(&mut self, thread: Thread<'_>, is_counted: bool) {
+        self.run = 0;
         if is_counted {
-            // SAFETY: A `Thread` is valid, and the second pointer is to a local of the right type. A task that has no delays
-            // leaves it 0.
-            unsafe { ffi::mp3_task_delays(thread.as_ptr(), &mut accounted) };
+            self.accounted = ffi::Delays::default();
         }
-        Delays { run: thread.run_delay(), accounted }
+        self.add_of(thread, is_counted);
+    }
+
+    /// Adds those of one thread, modulo 2^64; `is_counted` as above.
+    #[inline]
+    pub(super) fn add_of(&mut self, thread: Thread<'_>, is_counted: bool) {
+        self.run = self.run.wrapping_add(thread.run_delay());
+        if is_counted {
+            // SAFETY: A `Thread` is valid, and the second pointer is to a struct of the right type. A task that has no delays
+            // adds nothing.
+            unsafe { ffi::mp3_task_add_delays(thread.as_ptr(), &mut self.accounted) };
+        }
     }
 
     /// Whether they are what `thread` has now; `is_counted` as it was when they were read.

@@ -8,6 +8,8 @@
 
 use super::thread::{read_once, Node, Thread};
 use crate::abi::samples::cputime::RawTimes;
+use crate::abi::samples::moment::Sequence;
+use crate::compat;
 use crate::ffi;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
@@ -109,20 +111,12 @@ impl ThreadGroup {
         dead_utime: u64 = utime;
         dead_stime: u64 = stime;
         dead_runtime: u64 = sum_sched_runtime;
-        /// How often `stats_lock` has been taken and released for writing, twice each.
-        sequence_word: u32 = stats_lock.seqcount.seqcount.sequence;
     }
 
     /// Of the threads that are gone.
     #[inline]
     pub(super) fn dead_times(&self) -> RawTimes {
         RawTimes { utime: self.dead_utime(), stime: self.dead_stime(), runtime: self.dead_runtime() }
-    }
-
-    /// A number that changes with every thread that leaves the group. Odd while one does.
-    #[inline]
-    pub(super) fn sequence(&self) -> u32 {
-        self.sequence_word()
     }
 
     /// The threads on the group's list; leaders come first. After an `execve` the new leader is alone.
@@ -161,28 +155,52 @@ impl ThreadGroup {
         }
     }
 
-    /// Runs `read` so that no thread leaves the group meanwhile: each is on the list, or counted as dead, and never both.
-    ///
-    /// `read` may run several times, and with interrupts off.
-    pub(super) fn read_consistently<T>(&self, mut read: impl FnMut() -> T) -> T {
+    /// Runs `read` until no thread has left the group meanwhile: each is on the list, or counted as dead, and never both. An
+    /// error has what was read last, for which that does not hold: threads exit faster than they can be read.
+    pub(super) fn read_without_lock<T>(&self, mut read: impl FnMut() -> T) -> Result<T, T> {
         // SAFETY: By the type invariants `signal` is valid.
         let lock = unsafe { &raw mut (*self.signal.as_ptr()).stats_lock };
-        for _ in 0..LOCKLESS_TRIES {
+        let mut tries = LOCKLESS_TRIES;
+        loop {
             // SAFETY: The lock is valid, being part of `signal`.
             let start = unsafe { ffi::mp3_read_seqbegin(lock) };
             let result = read();
             // SAFETY: As above.
             if !unsafe { ffi::mp3_read_seqretry(lock, start) } {
-                return result;
+                return Ok(result);
+            }
+            tries = tries.saturating_sub(1);
+            if tries == 0 {
+                return Err(result);
             }
         }
-        // Threads exit faster than they can be read. This keeps them from it for one read.
-        // SAFETY: As above; the section between is short and does not sleep.
+    }
+
+    /// Runs `read`, keeping threads from leaving the group meanwhile, with interrupts off.
+    pub(super) fn read_with_lock<T>(&self, read: impl FnOnce() -> T) -> T {
+        // SAFETY: By the type invariants `signal` is valid, and its lock with it; the section between does not sleep.
+        let lock = unsafe { &raw mut (*self.signal.as_ptr()).stats_lock };
+        // SAFETY: As above.
         let flags = unsafe { ffi::mp3_read_seqlock_excl_irqsave(lock) };
         let result = read();
         // SAFETY: As above, with the flags of the matching call.
         unsafe { ffi::mp3_read_sequnlock_excl_irqrestore(lock, flags) };
         result
+    }
+}
+
+impl Sequence for ThreadGroup {
+    /// How often `stats_lock` has been taken and released for writing, in all.
+    #[inline]
+    fn load_relaxed(&self) -> u32 {
+        let signal = self.signal.as_ptr();
+        // SAFETY: By the type invariants `signal` is valid.
+        unsafe { read_once!(signal.stats_lock.seqcount.seqcount.sequence) }
+    }
+
+    #[inline]
+    fn fence_acquire(&self) {
+        compat::read_barrier();
     }
 }
 

@@ -6,8 +6,8 @@
 //! Process   -> PidRef         who it is, also when its number is another's by now
 //!           -> ThreadGroup    its threads and its signal_struct -> Thread          one of them
 //!           -> AddressSpace   its pages
-//!           -> Reading        a sum over all of it              -> ThreadCounters, Delays
-//!           -> Fingerprint    whether anything has changed
+//!           -> Reading        a sum over all of it              -> Sums: ThreadCounters, Delays
+//!           -> Simple         the same for one thread alone, and whether anything has changed
 //! ```
 //!
 //! `pid`, `group`, `thread`, `counters`, `delays`, `pages` and `rights` read the kernel's structures; the rest has no unsafe
@@ -15,13 +15,14 @@
 
 mod counters;
 mod delays;
-mod fingerprint;
 mod group;
 mod pages;
 mod pid;
 mod reading;
 mod rights;
 mod sample;
+mod simple;
+mod sums;
 mod thread;
 
 pub(crate) use group::ProcessKey;
@@ -31,7 +32,6 @@ pub(crate) use sample::Sample;
 use crate::abi::command::Pid;
 use crate::abi::samples::cputime::SplitTimes;
 use crate::compat;
-use fingerprint::Fingerprint;
 use group::ThreadGroup;
 use kernel::cred::Credential;
 use kernel::fs::File;
@@ -40,7 +40,9 @@ use kernel::sync::rcu;
 use kernel::task::Task;
 use pages::AddressSpace;
 use pid::PidRef;
+pub(crate) use reading::Effort;
 use reading::Reading;
+use simple::Simple;
 
 /// A process, held so that its counters stay readable after its death.
 pub(crate) struct Process {
@@ -51,8 +53,8 @@ pub(crate) struct Process {
     credentials: ARef<Credential>,
     /// How the run time has been split so far.
     times: SplitTimes,
-    /// Shortly before the last sample.
-    fingerprint: Option<Fingerprint>,
+    /// At the last sample, where the process was simple then.
+    simple: Option<Simple>,
 }
 
 impl Process {
@@ -73,7 +75,7 @@ impl Process {
             credentials,
             memory: AddressSpace::default(),
             times: SplitTimes::default(),
-            fingerprint: None,
+            simple: None,
         })
     }
 
@@ -121,14 +123,53 @@ impl Process {
     }
 
     /// Reads all counters.
-    pub(crate) fn sample(&mut self, rcu: &rcu::Guard) -> Sample {
-        // Before the counters: what changes in between is in this sample, and is seen as a change by the next.
-        self.fingerprint = Fingerprint::of(&self.group, &self.memory, rcu);
-        let reading = Reading::of(&self.group, rcu);
-        self.memory.follow(reading.with_memory);
-        self.times = self.times.advance(&reading.times);
+    #[inline(always)]
+    pub(crate) fn sample(&mut self, effort: Effort, rcu: &rcu::Guard) -> Sample {
+        match self.sample_simple(rcu) {
+            Some(sample) => sample,
+            None => self.sample_any(effort, rcu),
+        }
+    }
 
-        let mut totals = reading.totals();
+    /// Reads the counters of the only thread; `None` where there are more, and where more than counters has changed.
+    #[inline(always)]
+    fn sample_simple(&mut self, rcu: &rcu::Guard) -> Option<Sample> {
+        if !self.simple.as_mut().is_some_and(|simple| simple.renew(&self.group, &self.memory, rcu)) {
+            // Not by assignment, which copies it whole also where there is none.
+            match Simple::of(&self.group, &self.memory, rcu) {
+                Some(simple) => self.simple = Some(simple),
+                None => self.simple = None,
+            }
+        }
+        let simple = self.simple.as_ref()?;
+        if simple.credentials() != self.credentials.as_ptr() {
+            return None;
+        }
+        let sums = simple.sums();
+        self.times = self.times.advance(&sums.times);
+        let mut totals = sums.totals();
+        totals.user_ns = self.times.user_ns;
+        totals.system_ns = self.times.system_ns;
+        Some(Sample {
+            totals,
+            threads: 1,
+            comm: simple.comm().to_words(),
+            exec_id: simple.exec_id(),
+            has_new_credentials: false,
+            dead: false,
+            has_delays: simple.has_delays(),
+            levels: simple.pages().to_levels(),
+        })
+    }
+
+    /// Reads all counters of all threads.
+    #[inline(never)]
+    fn sample_any(&mut self, effort: Effort, rcu: &rcu::Guard) -> Sample {
+        let reading = Reading::of(&self.group, effort, rcu);
+        self.memory.follow(reading.with_memory);
+        self.times = self.times.advance(&reading.sums.times);
+
+        let mut totals = reading.sums.totals();
         totals.user_ns = self.times.user_ns;
         totals.system_ns = self.times.system_ns;
         let has_new_credentials = reading.leader.credentials() != self.credentials.as_ptr();
@@ -156,14 +197,14 @@ impl Process {
 
     /// User time since the process was forked, ns.
     pub(crate) fn user_ns(&mut self, rcu: &rcu::Guard) -> u64 {
-        let reading = Reading::of(&self.group, rcu);
-        self.times = self.times.advance(&reading.times);
+        let reading = Reading::of(&self.group, Effort::Exact, rcu);
+        self.times = self.times.advance(&reading.sums.times);
         self.times.user_ns
     }
 
     /// Whether a sample would be the same as the last one. False where that cannot be told at little cost.
     #[inline]
     pub(crate) fn is_unchanged(&self, rcu: &rcu::Guard) -> bool {
-        self.fingerprint.as_ref().is_some_and(|print| print.is_unchanged(&self.group, &self.memory, rcu))
+        self.simple.as_ref().is_some_and(|simple| simple.is_unchanged(&self.group, &self.memory, rcu))
     }
 }

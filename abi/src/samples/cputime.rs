@@ -18,6 +18,18 @@ pub struct RawTimes {
     pub runtime: u64,
 }
 
+impl RawTimes {
+    /// The sum, modulo 2^64.
+    #[inline]
+    pub fn plus(&self, other: &RawTimes) -> RawTimes {
+        RawTimes {
+            utime: self.utime.wrapping_add(other.utime),
+            stime: self.stime.wrapping_add(other.stime),
+            runtime: self.runtime.wrapping_add(other.runtime),
+        }
+    }
+}
+
 /// A split of an exact total, in ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitTimes {

@@ -10,11 +10,13 @@
 //! | [`record`] | one sample of one process |
 //! | [`encoded`] | a record that its writer updates in place |
 //! | [`cputime`] | an exact total split into user and system time |
+//! | [`moment`] | a look at a thread group without a lock |
 
 pub mod counters;
 pub mod cputime;
 pub mod encoded;
 pub mod flags;
+pub mod moment;
 pub mod record;
 pub mod totals;
 
