@@ -24,6 +24,7 @@ tests![
 fn a_process_killed_for_its_memory_is_counted_to_the_end() -> Outcome {
     let group = Cgroup::new(&["memory"])?;
     group.set("memory.max", 16 << 20)?;
+    group.set("memory.swap.max", 0)?;
     let _module = Module::load("")?;
     let mut samples = Samples::from_here()?;
     let mut child = Child::spawn(|parent| {

@@ -6,6 +6,7 @@ use crate::before::{Before, Life};
 use crate::programs::{json, program, records as records_of};
 use crate::test::{Outcome, Skip};
 use crate::tests;
+use abi::samples::SampleRecord;
 use anyhow::{ensure, Context};
 use io_uring::{opcode, squeue, types, IoUring};
 use nix::sys::ptrace;
@@ -28,6 +29,7 @@ tests![
     faults_of_io_uring_workers_are_their_process_own,
     a_process_that_gives_its_rights_up_is_counted_on,
     hundreds_of_threads_are_counted_to_the_fault,
+    threads_that_leave_faster_than_they_are_read_are_counted_once,
     any_name_is_recorded_and_printed,
 ];
 
@@ -96,7 +98,7 @@ fn a_traced_process_is_counted_across_its_stops() -> Outcome {
         let faults = kernel::faults(child.pid())?.0 - before.faults.0;
         ensure!(faults >= round * 100, "round {round}: {faults} faults");
         let now = samples.reader.position() + samples.reader.pending(&samples.memory);
-        while records.last().is_none_or(|record: &abi::record::SampleRecord| record.sequence <= now) {
+        while records.last().is_none_or(|record: &SampleRecord| record.sequence <= now) {
             records.extend(samples.wait()?);
         }
         let recorded = records[records.len() - 1].totals.minor_faults;
@@ -181,13 +183,60 @@ fn hundreds_of_threads_are_counted_to_the_fault() -> Outcome {
     child.go()?;
     child.wait_done()?;
     let mut records = vec![];
-    while !records.iter().any(|record: &abi::record::SampleRecord| record.threads as usize > THREADS) {
+    while !records.iter().any(|record: &SampleRecord| record.threads as usize > THREADS) {
         records.extend(samples.wait()?);
     }
     child.go()?;
     child.wait_dead()?;
     records.extend(samples.until_final(before.pid)?);
     ensure!(records[records.len() - 1].totals.minor_faults as usize >= THREADS * PAGES);
+    before.compare(&records, &child.wait()?)
+}
+
+/// Threads leave faster than a tick reads the thousands that stay, so that readings without a lock fail.
+fn threads_that_leave_faster_than_they_are_read_are_counted_once() -> Outcome {
+    const STAYING: usize = 3_000;
+    const LEAVING: usize = 4_000;
+    const MAKERS: usize = 4;
+    let _module = Module::load("rate_hz=250")?;
+    let mut samples = Samples::from_here()?;
+    let mut child = Child::spawn(|parent| {
+        let pages = Pages::new(STAYING + LEAVING);
+        let all = Barrier::new(STAYING + 1);
+        let touch = |page: usize| pages.touch(page..page + 1);
+        let thread = || std::thread::Builder::new().stack_size(16 << 10);
+        parent.wait();
+        std::thread::scope(|scope| {
+            for page in 0..STAYING {
+                let (touch, all) = (&touch, &all);
+                let body = move || {
+                    touch(page);
+                    all.wait();
+                };
+                thread().spawn_scoped(scope, body).expect("a thread");
+            }
+            std::thread::scope(|scope| {
+                for maker in 0..MAKERS {
+                    let (touch, thread) = (&touch, &thread);
+                    scope.spawn(move || {
+                        for page in (STAYING + maker..STAYING + LEAVING).step_by(MAKERS) {
+                            thread().spawn_scoped(scope, move || touch(page)).expect("a thread");
+                        }
+                    });
+                }
+            });
+            all.wait();
+        });
+    })?;
+    let before = Before::register(&child)?;
+    child.go()?;
+    child.wait_dead()?;
+    let records = samples.until_final(before.pid)?;
+    let totals = |record: &SampleRecord| record.totals.to_array();
+    for pair in records.windows(2) {
+        ensure!(totals(&pair[0]).iter().zip(totals(&pair[1])).all(|(was, is)| *was <= is), "{pair:?}");
+    }
+    ensure!(records[records.len() - 1].totals.minor_faults as usize >= STAYING + LEAVING);
     before.compare(&records, &child.wait()?)
 }
 
