@@ -152,6 +152,25 @@ mod tests {
     }
 
     #[test]
+    fn every_counter_has_its_column() {
+        for counter in COUNTERS {
+            assert_eq!(of(counter.name), counter.column);
+        }
+        let named = [MINOR_TOTAL, MAJOR_TOTAL, USER_NS_TOTAL, SYSTEM_NS_TOTAL, RESIDENT_PAGES, SWAPPED_PAGES];
+        let expected =
+            ["minor_total", "major_total", "user_ns_total", "system_ns_total", "resident_pages", "swapped_pages"];
+        assert_eq!(named, expected);
+        assert!(is_same(b"", b"") && is_same(b"ab", b"ab"));
+        assert!(!is_same(b"ab", b"ac") && !is_same(b"ab", b"bb") && !is_same(b"a", b"ab"));
+    }
+
+    #[test]
+    #[should_panic(expected = "no counter has this name")]
+    fn a_name_that_is_no_counters_is_refused() {
+        of("nothing");
+    }
+
+    #[test]
     fn a_record_without_delays_has_all_else() {
         for (index, counter) in COUNTERS.iter().enumerate() {
             assert_eq!(Counted::ALL.in_record(Flags::default()).has(index), !counter.needs_delays);

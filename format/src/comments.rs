@@ -327,6 +327,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn why_there_are_no_delays_is_read_as_it_was_written() {
+        for delays in Delays::ALL {
+            assert_eq!(Delays::read(&delays.to_string()), delays);
+        }
+        assert_eq!(Delays::read("of a newer release"), Delays::Absent);
+    }
+
+    #[test]
     fn the_summary_is_key_and_value() {
         let mut out = vec![];
         Trailer { lost: Some(7), ..Trailer::default() }.write(&mut out);

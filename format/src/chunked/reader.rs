@@ -352,6 +352,45 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_these_bytes() {
+        let mut file = vec![];
+        THIS.write_header(&Header { host: "h".into() }, &mut file).unwrap();
+        assert_eq!(file, b"mp3tests\x03\0\0\0\x0c\0\0\0{\"host\":\"h\"}");
+        let span = Span { records: 2, first_ns: 3, last_ns: 0x0102_0304_0506_0708, is_last: true };
+        let pack = |span| Packer::new().unwrap().pack(&span, &[(7, b"ab"), (8, b"")]).unwrap();
+        let chunk = pack(span);
+        let (header, frame) = chunk.split_at(40);
+        let numbers = [1, frame.len() as u32, 4, 2, 0].map(u32::to_le_bytes).concat();
+        assert_eq!(header, [b"chnk", &numbers[..], b"\x03\0\0\0\0\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"].concat());
+        assert_eq!(zstd::bulk::decompress(frame, 4).unwrap(), b"\x07\x02ab");
+        assert_eq!(pack(Span { is_last: false, ..span })[4..8], [0; 4]);
+    }
+
+    #[test]
+    fn a_header_and_a_chunk_have_a_greatest_length() {
+        let header = |length: u32| {
+            let mut file = [&b"mp3tests\x03\0\0\0"[..], &length.to_le_bytes()].concat();
+            // Blanks before it are a part of the JSON.
+            file.extend(vec![b' '; length as usize - 12]);
+            file.extend(b"{\"host\":\"h\"}");
+            Reader::new::<Header>(&file[..], &THIS).map(|(_, header)| header)
+        };
+        assert_eq!(header(1 << 20).unwrap().host, "h");
+        assert!(matches!(header((1 << 20) + 1), Err(ChunkError::Header)));
+        let (file, begins) = file();
+        let end = |packed: u32, raw: u32| {
+            let mut file = file.clone();
+            file[begins[1] + 8..][..8].copy_from_slice(&[packed.to_le_bytes(), raw.to_le_bytes()].concat());
+            let (chunks, end) = read(&file);
+            assert_eq!(chunks.len(), 1);
+            end
+        };
+        assert!(matches!(end(1 << 28, 1), End::CutOff));
+        assert!(matches!(end((1 << 28) + 1, 1), End::Damaged(ChunkError::Number)));
+        assert!(matches!(end(1, (1 << 28) + 1), End::Damaged(ChunkError::Number)));
+    }
+
+    #[test]
     fn claims_of_a_header_cost_no_memory() {
         let (mut file, begins) = file();
         file[begins[0] + 8..begins[0] + 16].copy_from_slice(&[0xff; 8]);
