@@ -28,7 +28,7 @@ GUEST_BUILD := env RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEA
 	$(CARGO) build --release --target-dir target/guest --target $(GUEST_TARGET)
 GUEST_BUILT := target/guest/$(GUEST_TARGET)/release
 
-BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/* packaging/tests/guest/*)
+BASH_SCRIPTS := .ci/run $(shell grep -lsE '^\#!/bin/bash' vm/* vm/lib/* vm/tests/* case_studies/* packaging/* packaging/*/* packaging/tests/guest/* docs/upstream/*)
 ASH_SCRIPTS := vm/guest/init vm/guest/run fleet/guest fleet/cost
 
 # The compiler that built the kernel, if the tree says which.

@@ -327,6 +327,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn notices_say_what_was_lost_and_nothing_else() {
+        let nothing = Trailer { lost: Some(0), unseen: Some(0), before_minor: Some(3), ..Trailer::default() };
+        assert_eq!(nothing.notices(), [""; 0]);
+        let all = Trailer { lost: Some(1), unseen: Some(2), before_major: Some(4), ..nothing };
+        assert_eq!(
+            all.notices(),
+            [
+                "its monitor lost 1 records: sums are right, but coarser in time",
+                "every record of 2 registrations was lost: they are in no sum",
+                "3 minor and 4 major faults were counted before its first record: they are not drawn",
+            ]
+        );
+    }
+
+    #[test]
     fn why_there_are_no_delays_is_read_as_it_was_written() {
         for delays in Delays::ALL {
             assert_eq!(Delays::read(&delays.to_string()), delays);
