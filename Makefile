@@ -39,7 +39,7 @@ KERNEL_TOOLS = $(if $(findstring clang,$(KERNEL_CC)),LLVM=1,$(addprefix CC=,$(KE
 # meanwhile finds the old one or the new one.
 put = for file in $(1); do new=$(2)/.$${file\#\#*/}.$$$$ && cp "$$file" "$$new" && mv -f "$$new" "$(2)/$${file\#\#*/}" || exit 1; done
 
-.PHONY: fleet fleet-cost bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-peers test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
+.PHONY: fleet fleet-cost mutants bench bench-keep deb test-packages all module programs install uninstall case-study-1 case-study-2 demo test expected loom test-host test-vm test-peers test-debug test-kcsan kernels stress fuzz fuzz-host fuzz-keep vm guest guest-programs demo-programs demo-plot guest-tests guest-bench module-vm prepare fmt lint clean help fresh
 
 all: module programs ## mp3.ko for the running kernel and the programs, side by side in out/ (KDIR=DIR: another kernel)
 
@@ -141,6 +141,14 @@ fuzz-host: ## every reader of foreign data against libFuzzer, SECONDS=300 each (
 
 fuzz-keep: ## keeps the smallest set of inputs that reaches all the code that fuzz-host has reached, in fuzz/corpus/
 	@vm/xtask fuzz keep $(TARGETS)
+
+# The crate for `make mutants`, and a part of its mutants, such as 0/5: the first of five.
+CRATE := judge
+SHARD := 0/1
+
+mutants: ## changes CRATE=judge in every small way and names the changes that no test of it notices (SHARD=0/5: a fifth; cargo install cargo-mutants)
+	@mkdir -p $(OUT)
+	@$(CARGO) mutants --package $(CRATE) --all-features --shard $(SHARD) --sharding round-robin --minimum-test-timeout 30 --output $(OUT)
 
 bench: prepare ## what mp3 costs, beside perf, bpftrace, pidstat, /proc, taskstats and BPF: out/bench.json (PARTS="tracing plot": only these; ONLY=mp3: without the peers)
 	@vm/bench $(if $(ONLY),--only "$(ONLY)") $(PARTS)

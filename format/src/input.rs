@@ -206,4 +206,24 @@ mod tests {
         error_lines.next_line().unwrap();
         assert!(error_lines.next_line().unwrap_err().to_string().contains("x: line 2: not text"));
     }
+
+    #[test]
+    fn a_character_that_was_cut_off_is_a_cut_line_at_the_end_alone() {
+        assert_eq!(lines(b"ab\xc3").next_line().unwrap(), Some(Line { text: "ab", complete: false }));
+        for bytes in [&b"ab\xc3\n"[..], b"a\xffb", b"a\xff\xc3"] {
+            let error = lines(bytes).next_line().unwrap_err();
+            assert!(error.to_string().contains("x: line 1: not text"), "{bytes:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_a_greatest_length() {
+        for end in ["", "\n", "\r\n"] {
+            let longest = [&vec![b'x'; LONGEST_LINE + 1 - end.len().max(1)][..], end.as_bytes()].concat();
+            let length = lines(&longest).next_line().unwrap().unwrap().text.len();
+            assert_eq!(length, longest.len() - end.len());
+            let error = lines(&[b"x", &longest[..]].concat()).next_line().unwrap_err();
+            assert!(error.to_string().contains("longer than"), "{error}");
+        }
+    }
 }

@@ -312,6 +312,51 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_header_row_is_known_by_a_column_and_an_object_by_its_brace() {
+        for line in ["time_ns, minor_total", "minor_total,x", "  {\"pid\":1}"] {
+            assert!(is_header_row(line), "{line}");
+        }
+        for line in ["", "time_ns,pid", "minor_totals,major", "1 2 3 4"] {
+            assert!(!is_header_row(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn files_of_other_writers_need_a_few_columns() {
+        let needed = NEEDED.join(",");
+        let reader = Reader::new(&needed).unwrap();
+        assert!(!reader.has_flags() && !reader.is_json());
+        assert!(Reader::new(&format!("{needed},flags,colour")).unwrap().has_flags());
+        assert!(Reader::new("{}").unwrap().is_json());
+        for missing in NEEDED {
+            let row = NEEDED.into_iter().filter(|name| *name != missing).collect::<Vec<_>>().join(",");
+            assert!(matches!(Reader::new(&row), Err(LineError::NoColumn { column }) if column == missing));
+        }
+        let reader = Reader::new(&format!("{needed},colour,threads")).unwrap();
+        let read = reader.row(&format!("{},red,3", ["1"; NEEDED.len()].join(","))).unwrap();
+        let value = |name| read.values[reader.columns().position(|column| column == name).unwrap()];
+        assert_eq!((read.time_ns, read.pid, read.registration, &*read.comm), (1, 1, None, "1"));
+        assert_eq!((value("colour"), value("threads")), (None, Some(3)));
+    }
+
+    #[test]
+    fn rows_that_are_none_are_refused() {
+        let reader = Reader::new(&NEEDED.join(",")).unwrap();
+        let fields = NEEDED.len();
+        let row = |with: &str| reader.row(&[&vec!["1"; fields - 1][..], &[with]].concat().join(","));
+        assert!(row("1").is_ok());
+        assert!(
+            matches!(row("1,1"), Err(LineError::Fields { found, expected }) if (found, expected) == (fields + 1, fields))
+        );
+        assert!(matches!(row("\"1"), Err(LineError::Csv(why)) if why.contains("a quote is not closed")));
+        assert!(matches!(row("\"1\"1"), Err(LineError::Csv(why)) if why.contains("text behind a quoted field")));
+        let last = NEEDED[fields - 1];
+        for wrong in ["", "n/a", "-1", "one", "18446744073709551616"] {
+            assert_eq!(row(wrong).is_err(), last != COMM, "{last}={wrong}");
+        }
+    }
+
+    #[test]
     fn a_row_is_read_as_it_was_written() {
         let mut out = vec![];
         Csv.preamble(&mut out, &preamble());
