@@ -15,6 +15,7 @@
 
 typedef __u64 u64;
 typedef __u32 u32;
+typedef _Bool bool;
 
 /* The kernel's structures, as far as they are read here. Where a field really lies is looked up when the program is loaded. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -48,6 +49,9 @@ struct pt_regs___kernel {
 #pragma clang attribute pop
 
 #define RING (16 << 20)
+#define EIGHTH (RING / 8)
+/* An event and its header. */
+#define RECORD (sizeof(struct event) + 8)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -69,7 +73,10 @@ static __always_inline void submit(struct event *event)
 {
 	u64 pending = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 
-	bpf_ringbuf_submit(event, pending >= RING / 8 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	/* Once for each eighth, also where nothing is read. */
+	bool wake = pending >= EIGHTH && (pending & (EIGHTH - 1)) < RECORD;
+
+	bpf_ringbuf_submit(event, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline int record_switch(int preempt, struct task_struct *prev, struct task_struct *next, u32 state)

@@ -254,16 +254,16 @@ impl Report {
         Ok(all)
     }
 
-    /// Computes the ratios of all rows. Where mp3's cost cannot be distinguished from nothing (one of its runs was not above
-    /// zero), or the other costs nothing, there is none: noise divided by noise would look like a result.
+    /// Computes the ratios of all rows. Where mp3's cost or the other's cannot be distinguished from nothing, there is none: noise
+    /// divided by noise would look like a result.
     pub fn set_ratios(&mut self) {
         let base: HashMap<_, f64> = self
             .rows
             .iter()
-            .filter(|row| row.subject == MP3 && row.low > 0.0)
+            .filter(|row| row.subject == MP3 && row.is_cost())
             .map(|row| (row.comparable(), row.value))
             .collect();
-        let ratio = |row: &Row| Some(row.value / base.get(&row.comparable()).filter(|_| row.value > 0.0)?);
+        let ratio = |row: &Row| Some(row.value / base.get(&row.comparable()).filter(|_| row.is_cost())?);
         let ratios: Vec<Option<f64>> = self.rows.iter().map(ratio).collect();
         for (row, ratio) in self.rows.iter_mut().zip(ratios) {
             row.ratio = ratio;
@@ -328,6 +328,12 @@ impl Row {
             runs: u32::try_from(values.len()).unwrap_or(u32::MAX),
             ratio: None,
         }
+    }
+
+    /// Whether it can be distinguished from nothing: every run was above zero, or those below were as far from it as noise is
+    /// from a median that is several times as large.
+    fn is_cost(&self) -> bool {
+        self.value > 0.0 && self.value > -3.0 * self.low
     }
 
     fn key(&self) -> Key<'_> {
@@ -545,10 +551,17 @@ mod tests {
             row("taskstats", 1.0, &[-3.0]),
             row("mp3", 100.0, &[-1.0, 1.0, 2.0]),
             row("perf stat", 100.0, &[8.0]),
+            // One run below zero makes no noise of a median of 99; nor is what is noise three times anything.
+            row("mp3", 1000.0, &[-18.0, 99.0, 108.0]),
+            row("perf stat", 1000.0, &[198.0]),
+            row("taskstats", 1000.0, &[-14.0, 1.0, 10.0]),
         ]);
         report.rows[2].ratio = Some(3.0);
         report.set_ratios();
         let ratios: Vec<_> = report.rows.iter().map(|row| row.ratio).collect();
-        assert_eq!(ratios, [Some(12.5), Some(1.0), None, None, None, None, None, None, None]);
+        assert_eq!(
+            ratios,
+            [Some(12.5), Some(1.0), None, None, None, None, None, None, None, Some(1.0), Some(2.0), None]
+        );
     }
 }

@@ -180,7 +180,21 @@ const LINES: &[Line] = &[
         ],
     },
     Line {
-        what: "Both, with what stores them, instructions",
+        what: "A hand-over to another CPU: two switches and a wake-up, instructions",
+        mp3: of(Section::TracingBetween, MP3, &[], &["added to two switches and a wake-up"]),
+        others: &[
+            (
+                "BPF ring buffer",
+                of(Section::TracingBetween, "BPF ring buffer", &[], &["added to two switches and a wake-up"]),
+            ),
+            (
+                "ftrace's ring",
+                of(Section::TracingBetween, "ftrace's ring", &[], &["added to two switches and a wake-up"]),
+            ),
+        ],
+    },
+    Line {
+        what: "A switch and its wake-up, with what stores them, instructions",
         mp3: of(Section::Tracing, "mp3, sched record", &[], &["added to a switch and its wake-up"]),
         others: &[(
             "`perf sched record`",
