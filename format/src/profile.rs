@@ -113,6 +113,19 @@ mod tests {
     }
 
     #[test]
+    fn idle_time_and_the_end_are_comments() {
+        let mut out = vec![];
+        Text.idle(&mut out);
+        assert_eq!(out, b"# idle: nothing was registered until the next interval began\n");
+        out.clear();
+        let (trailer, mut expected) = (Trailer { lost: Some(3), ..Trailer::default() }, vec![]);
+        trailer.write(&mut expected);
+        Text.trailer(&mut out, &trailer);
+        assert_eq!(out, expected);
+        assert!(String::from_utf8(out).unwrap().lines().any(|line| line == "# lost: 3"));
+    }
+
+    #[test]
     fn a_file_of_one_tick() {
         let mut out = vec![];
         Text.preamble(&mut out, &preamble());

@@ -59,6 +59,10 @@ const EXPLANATIONS: [&str; 4] = [
     "task:",
 ];
 
+/// What the unwinder says of an interrupt at one instruction of `return_to_handler`, where functions are watched to their end.
+/// The kernel does so by itself: docs/upstream has a program that shows it without the module.
+const RETURN_TO_HANDLER: &str = "WARNING: stack going in the wrong direction? at return_to_handler+0x";
+
 /// Reads a log line after line and knows which lines are bad.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
@@ -75,7 +79,7 @@ impl Signs {
             return None;
         }
         // What a user's program died of.
-        if text.starts_with("traps: ") {
+        if text.starts_with("traps: ") || text.starts_with(RETURN_TO_HANDLER) {
             return None;
         }
         SIGNS.iter().filter(|(sign, _)| text.contains(sign)).map(|(_, severity)| *severity).max()
@@ -145,6 +149,15 @@ mod tests {
     #[test]
     fn a_users_program_that_faults_is_not_the_kernel() {
         assert_eq!(severities("traps: work[33] general protection fault ip:401000 sp:7ffd0 error:0 in work"), [None]);
+    }
+
+    #[test]
+    fn the_unwinder_is_wrong_about_one_function_alone() {
+        let at = |place: &str| severities(&format!("WARNING: stack going in the wrong direction? at {place}"))[0];
+        assert_eq!(at("return_to_handler+0x46/0x50"), None);
+        for place in ["mp3_fault_exit+0x46/0x50", "return_to_handler_too+0x1/0x2", "0xffffffffc0000000"] {
+            assert_eq!(at(place), Some(Severity::Warning), "{place}");
+        }
     }
 
     #[test]
