@@ -204,6 +204,74 @@ mod tests {
     }
 
     #[test]
+    fn every_refusal_has_words_of_its_own() {
+        for command in [Command::Register(1), Command::Follow(1), Command::Unregister(1)] {
+            let verb = if matches!(command, Command::Unregister(_)) { "unregister" } else { "register" };
+            for errno in [Errno::EPERM, Errno::EACCES] {
+                assert!(reason(command, errno).starts_with(&format!("not yours to {verb};")));
+            }
+            assert_eq!(reason(command, Errno::ENOMEM), format!("not {verb}ed: Out of memory"));
+            assert!(reason(command, Errno::EDQUOT).contains("an eighth of max_processes"));
+            assert!(reason(command, Errno::EINVAL).contains("of this release?"));
+            let is_absent = reason(command, Errno::ENOENT).contains("it may have ended");
+            assert_eq!(is_absent, verb == "unregister");
+        }
+    }
+
+    /// A plain file in place of the module's, removed with its owner.
+    struct Plain(PathBuf);
+
+    impl Plain {
+        fn new(name: &str, text: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("mp3-client-{}-{name}", std::process::id()));
+            fs::write(&path, text).unwrap();
+            Plain(path)
+        }
+    }
+
+    impl Drop for Plain {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn commands_are_lines_and_a_registration_ends_with_its_owner() {
+        let plain = Plain::new("commands", "");
+        let status = Status::open(&plain.0).unwrap();
+        status.write(Command::Follow(7)).unwrap();
+        drop(Registration::new(&status, 12).unwrap());
+        Registration::adopt(&status, 13).end().unwrap();
+        assert_eq!(fs::read_to_string(&plain.0).unwrap(), "F 7\nR 12\nU 12\nU 13\n");
+        // A write that is refused is told to the caller.
+        let full = Status::open(Path::new("/dev/full")).unwrap();
+        assert_eq!(full.write_errno(Command::Register(1)), Err(Errno::ENOSPC));
+        assert!(Registration::new(&full, 12).unwrap_err().to_string().starts_with("PID 12: as many processes"));
+        assert!(Registration::adopt(&full, 13).end().unwrap_err().to_string().starts_with("PID 13: as many"));
+    }
+
+    #[test]
+    fn a_list_is_read_or_its_first_wrong_line_is_named() {
+        let plain = Plain::new("list", "12: 345\n13: 0\n");
+        let listed: Vec<_> = list(&plain.0).unwrap().into_iter().map(|line| line.pid).collect();
+        assert_eq!(listed, [12, 13]);
+        let plain = Plain::new("wrong", "12: 345\nnothing\n");
+        let message = list(&plain.0).unwrap_err().to_string();
+        assert!(message.ends_with(": line 2: not 'PID: ns': nothing"), "{message}");
+        assert!(list(Path::new("/nowhere/mp3/status")).unwrap_err().to_string().contains("is mp3.ko loaded?"));
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_opened_is_told_from_others() {
+        let message = |kind: io::ErrorKind| open_error(Path::new("/x"), kind.into()).to_string();
+        assert!(message(io::ErrorKind::PermissionDenied).starts_with("/x: open to anyone as the module makes it"));
+        assert_eq!(message(io::ErrorKind::IsADirectory), "/x");
+        if std::env::var_os("MP3_STATUS").is_none() {
+            assert_eq!(status_path(), Path::new("/proc/mp3/status"));
+        }
+    }
+
+    #[test]
     fn the_longest_command_has_room() {
         assert_eq!(Status::rehearsal().unwrap().write_errno(Command::Unregister(i32::MAX)), Ok(()));
         assert_eq!(Status::rehearsal().unwrap().write_errno(Command::Unregister(i32::MIN)), Ok(()));

@@ -83,6 +83,11 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_not_there_yet_is_empty() {
+        assert_eq!(Expected::read("a-runner-that-is-new").unwrap(), Expected::default());
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let expected = Expected::of(&results(&["b", "a"]));
         let names: String = expected.names.iter().map(|name| format!("{name}\n")).collect();
