@@ -171,3 +171,28 @@ impl AsFd for Device {
         self.file.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_no_device_and_no_image_is_refused_with_a_reason() {
+        assert!(matches!(Device::open(Path::new("/nowhere/mp3")), Err(DeviceError::Absent(_))));
+        assert!(matches!(Device::open(Path::new("/")), Err(DeviceError::Kind(_))));
+        assert!(!Device::open(Path::new("/dev/null")).unwrap().is_image());
+        let path = std::env::temp_dir().join(format!("mp3-client-{}-image", std::process::id()));
+        fs::write(&path, [0; 100]).unwrap();
+        let device = Device::open(&path).unwrap();
+        assert!(device.is_image());
+        assert!(matches!(device.samples(), Err(DeviceError::Header { source: HeaderError::Short, .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+        // Root may open it all the same.
+        if !nix::unistd::geteuid().is_root() {
+            assert!(matches!(Device::open(&path), Err(DeviceError::Permission(_))));
+        }
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -366,6 +366,32 @@ mod tests {
         assert_eq!(pack(Span { is_last: false, ..span })[4..8], [0; 4]);
     }
 
+    /// Reads a byte at a time, each after an interruption, and fails at its end.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            match (self.1, self.0) {
+                (true, _) => Err(io::ErrorKind::Interrupted.into()),
+                (false, [first, rest @ ..]) => {
+                    to[0] = *first;
+                    self.0 = rest;
+                    Ok(1)
+                }
+                (false, []) => Err(io::ErrorKind::PermissionDenied.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_no_error_and_an_error_is_no_end() {
+        let (file, begins) = file();
+        let (mut reader, _) = Reader::new::<Header>(Slow(&file[..begins[1]], false), &THIS).unwrap();
+        assert!(reader.next_chunk().unwrap().is_some());
+        assert_eq!(reader.next_chunk().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
     #[test]
     fn a_header_and_a_chunk_have_a_greatest_length() {
         let header = |length: u32| {
