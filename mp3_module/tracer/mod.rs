@@ -18,8 +18,9 @@
 //!
 //! While no session is there, no probe is registered and no memory is held.
 //!
-//! Lock order: the tracer's mutex, the lock of CPU hotplug, the mutex of tracepoints. User memory is not touched with the
-//! mutex held, which `mmap` takes with the lock of its address space held.
+//! Lock order: the tracer's mutex, the lock of CPU hotplug, the mutex of tracepoints. `mmap` is called with the lock of its
+//! address space held. The kernel takes that one with locks of perf's held, and those while a CPU comes, so `mmap` must not
+//! wait for CPU hotplug: it takes a mutex of its own, with which neither CPU hotplug is called nor user memory touched.
 
 mod errno;
 mod faults;
@@ -62,6 +63,10 @@ core::arch::global_asm!(".pushsection .discard.mp3", ".quad mp3_layout_{0}", ".p
 pub(crate) struct Tracer {
     #[pin]
     state: Mutex<State>,
+    /// The rings that can be mapped, for as long as there are any. Taken for a short time, also with `state` held; the last
+    /// reference is not dropped with it held.
+    #[pin]
+    mappable: Mutex<Option<Arc<Rings>>>,
     /// Files that were opened so far.
     files: AtomicU64,
 }
@@ -80,7 +85,7 @@ struct State {
 struct Recording {
     faults: FaultProbes,
     probes: Probes,
-    rings: KBox<Rings>,
+    rings: Arc<Rings>,
     sessions: KVec<Active>,
 }
 
@@ -146,6 +151,7 @@ impl Tracer {
         Arc::pin_init(
             pin_init!(Tracer {
                 state <- new_mutex!(State { recording: None, sets: 0 }, "mp3_tracer"),
+                mappable <- new_mutex!(None, "mp3_mappable"),
                 files: AtomicU64::new(0),
             }),
             GFP_KERNEL,
@@ -154,7 +160,7 @@ impl Tracer {
 
     /// Records of `cpu` that readers may have; `None` without a ring.
     pub(crate) fn committed(&self, cpu: u32) -> Option<u64> {
-        self.state.lock().recording.as_ref()?.rings.committed(cpu)
+        self.mappable.lock().as_ref()?.committed(cpu)
     }
 
     /// Has `table` woken when a ring has a watermark's worth of new records, and when the rings end.
@@ -191,6 +197,8 @@ impl Tracer {
         let started = recording.join(file, request);
         if recording.sessions.is_empty() {
             state.recording = None;
+        } else {
+            *self.mappable.lock() = Some(recording.rings.clone());
         }
         started.map_err(|error| (error, 0))
     }
@@ -200,6 +208,8 @@ impl Tracer {
         let recording = state.recording.as_mut().ok_or_else(enodata)?;
         recording.leave(file)?;
         if recording.sessions.is_empty() {
+            // First: the rings wait for CPU hotplug when they are dropped.
+            *self.mappable.lock() = None;
             state.recording = None;
         }
         Ok(())
@@ -426,7 +436,7 @@ impl Session {
     /// `EPERM`; `ENXIO` without such a ring; `EINVAL` where it is shorter than `vma`.
     pub(crate) fn map(&self, file: &File, cpu: u32, vma: &VmaNew) -> Result {
         Self::check(file)?;
-        self.tracer.state.lock().recording.as_ref().ok_or(ENXIO)?.rings.map(cpu, vma)
+        self.tracer.mappable.lock().as_ref().ok_or(ENXIO)?.map(cpu, vma)
     }
 
     /// This file has read all records of `cpu` before `position`.

@@ -22,6 +22,7 @@ use kernel::error::to_result;
 use kernel::ffi::{c_int, c_uint};
 use kernel::mm::virt::VmaNew;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// How the rings of a set are made.
 #[derive(Clone, Copy)]
@@ -176,7 +177,7 @@ impl Rings {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(plan: Plan) -> Result<KBox<Self>> {
+    pub(super) fn new(plan: Plan) -> Result<Arc<Self>> {
         let (bits, filter) = if plan.filtered {
             let bits = Pages::new(FILTER_WORDS.wrapping_mul(size_of::<u64>()), 0)?;
             // SAFETY: The memory is zeroed, large enough, and freed after the filter.
@@ -197,7 +198,7 @@ impl Rings {
             boottime_ns: time::boottime_ns(),
             jiffies: time::jiffies(),
         };
-        let rings = KBox::new(
+        let rings = Arc::new(
             Rings {
                 plan,
                 start,
