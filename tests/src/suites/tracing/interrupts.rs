@@ -223,7 +223,8 @@ fn interrupts_take_no_time_of_others_inside_of_them() -> Outcome {
     let packets: Vec<&Nest> = all.iter().filter(|nest| is_packet(&nest.irq)).skip(WARM_UP).collect();
     let undisturbed = || packets.iter().filter(|nest| nest.inside.is_empty()).map(|nest| nest.irq.own_ns());
     let disturbed: Vec<_> = packets.iter().filter(|nest| !nest.inside.is_empty()).collect();
-    let (least, most) = undisturbed().min().zip(undisturbed().max()).context("each packet was interrupted")?;
+    // On a slow machine, each packet may be interrupted by the tick.
+    let (least, most) = (undisturbed().min().unwrap_or(0), undisturbed().max().unwrap_or(0));
     let longest = disturbed.iter().map(|nest| nest.irq.nested_ns).max().context("no packet was interrupted")?;
     println!(
         "    {} packets of {least} to {most} ns, {} more with up to {longest} ns of other interrupts inside",
@@ -231,6 +232,7 @@ fn interrupts_take_no_time_of_others_inside_of_them() -> Outcome {
         disturbed.len()
     );
     if std::env::var_os("MP3_EXACT_CLOCK").is_some() {
+        ensure!(least > 0, "each packet was interrupted");
         for Nest { irq, inside } in disturbed {
             let around = AROUND_AN_INTERRUPT_NS * inside.len() as u64;
             ensure!((least..most + around).contains(&irq.own_ns()), "{irq:?} took {} ns: {inside:?}", irq.own_ns());
