@@ -279,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn a_printed_table_has_a_line_for_each_trial_and_its_columns_stand_below_one_another() {
+        let list =
+            List(vec![trial("sid", "7.2.13-1", "all", "passed"), trial("forky", "7.10-1", "short", "not built")]);
+        let table = list.to_table();
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 3);
+        for column in COLUMNS {
+            let at = lines[0].find(column).unwrap();
+            for (line, trial) in lines[1..].iter().zip(&list.0) {
+                assert!(line[at..].starts_with(trial.field(column)), "{column}: {line}");
+            }
+        }
+        assert!(lines.iter().all(|line| !line.ends_with(' ')));
+    }
+
+    #[test]
     fn a_line_that_is_no_trial_is_refused() {
         for line in ["7.3.4", "a\tb\tc\td\te\tf\tg\th\tmany\t0\t0\t0"] {
             assert!(List::parse(line).is_err(), "{line}");
