@@ -4,13 +4,13 @@
 
 use crate::cgroup::Cgroup;
 use crate::programs::program;
-use crate::test::Outcome;
+use crate::test::{Outcome, Skip};
 use crate::tests;
 use anyhow::{bail, ensure, Context, Result};
 use exporter::scraped::Scraped;
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::child::{Child, Pages};
@@ -36,6 +36,9 @@ struct Scraper {
 
 impl Scraper {
     fn start(line: &str) -> Result<Self> {
+        if TcpListener::bind("127.0.0.1:0").is_err_and(|error| error.raw_os_error() == Some(libc::EAFNOSUPPORT)) {
+            return Err(Skip("this kernel has no IPv4 (CONFIG_INET)").into());
+        }
         let mut running = Running::start(&mut program("exporter", &format!("--listen 127.0.0.1:0 {line}")))?;
         loop {
             let message = running.message()?;
