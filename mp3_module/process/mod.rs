@@ -26,6 +26,7 @@ mod sums;
 mod thread;
 
 pub(crate) use group::ProcessKey;
+pub(crate) use reading::Effort;
 pub(crate) use rights::{quota_user, Registrar};
 pub(crate) use sample::Sample;
 
@@ -40,7 +41,6 @@ use kernel::sync::rcu;
 use kernel::task::Task;
 use pages::AddressSpace;
 use pid::PidRef;
-pub(crate) use reading::Effort;
 use reading::Reading;
 use simple::Simple;
 
